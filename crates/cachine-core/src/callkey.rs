@@ -29,7 +29,7 @@ use crate::key::MARKER;
 const READABLE: usize = 128;
 
 /// Keys up to this length are built without an allocation.
-const INLINE: usize = 256;
+const INLINE: usize = 160;
 
 /// A key under construction.
 #[derive(Clone)]
@@ -51,6 +51,28 @@ impl CallKey {
     #[inline]
     pub const fn new() -> Self {
         Self { inline: [0; INLINE], length: 0, heap: Vec::new() }
+    }
+
+    /// A key that begins like this one, which must be short: a copy of one block, where writing
+    /// the same bytes again would cost more.
+    #[inline]
+    #[must_use]
+    pub fn resume(&self) -> Self {
+        if self.heap.is_empty() {
+            Self { inline: self.inline, length: self.length, heap: Vec::new() }
+        } else {
+            self.clone()
+        }
+    }
+
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        if self.heap.is_empty() && self.length < INLINE {
+            self.inline[self.length] = byte;
+            self.length += 1;
+        } else {
+            self.spill(&[byte]);
+        }
     }
 
     /// What was written so far.
@@ -82,20 +104,24 @@ impl CallKey {
     /// None.
     #[inline]
     pub fn none(&mut self) {
-        self.raw(b"n");
+        self.byte(b'n');
     }
 
     /// A truth value.
     #[inline]
     pub fn boolean(&mut self, value: bool) {
-        self.raw(if value { b"T" } else { b"F" });
+        self.byte(if value { b'T' } else { b'F' });
     }
 
     /// An integer.
     #[inline]
     pub fn integer(&mut self, value: i64) {
-        self.raw(b"i");
-        self.decimal(value.unsigned_abs(), value < 0);
+        self.byte(b'i');
+        if (0..10).contains(&value) {
+            self.byte(b'0' + value as u8);
+        } else {
+            self.decimal(value.unsigned_abs(), value < 0);
+        }
     }
 
     /// An integer outside 64 bits: `digits` is its magnitude, lower-case hexadecimal without
@@ -157,9 +183,13 @@ impl CallKey {
 
     #[inline]
     fn counted(&mut self, kind: u8, length: usize) {
-        self.raw(&[kind]);
-        self.decimal(length as u64, false);
-        self.raw(b"\"");
+        self.byte(kind);
+        if length < 10 {
+            self.byte(b'0' + length as u8);
+        } else {
+            self.decimal(length as u64, false);
+        }
+        self.byte(b'"');
     }
 
     fn hexadecimal(&mut self, bytes: &[u8]) {
@@ -171,7 +201,7 @@ impl CallKey {
 
     /// An object that this process knows by number.
     pub fn number(&mut self, number: u64) {
-        self.raw(b"@");
+        self.byte(b'@');
         self.decimal(number, false);
     }
 
@@ -191,13 +221,13 @@ impl CallKey {
     /// Separates two parts.
     #[inline]
     pub fn separate(&mut self) {
-        self.raw(b",");
+        self.byte(b',');
     }
 
     /// Closes what was opened.
     #[inline]
     pub fn close(&mut self) {
-        self.raw(b")");
+        self.byte(b')');
     }
 
     /// Ends the key; the arguments began at `from`. Long ones are replaced by their digest.
@@ -206,7 +236,7 @@ impl CallKey {
         if self.as_bytes().len() - from > READABLE {
             self.digest(from);
         }
-        self.raw(b")");
+        self.byte(b')');
     }
 
     #[cold]

@@ -61,7 +61,8 @@ pub(crate) struct Fill<O, W> {
 pub(crate) struct Fills<O, W> {
     open: Slab<Fill<O, W>>,
     by_key: HashMap<Box<[u8]>, Vec<u32>>,
-    /// Keys whose refresh failed: not before this time, and the pause after the next failure.
+    /// Keys whose refresh failed: not before this time, and the pause after the next failure. They
+    /// all have an entry and leave with it, so there are never more than those.
     paused: HashMap<Box<[u8]>, (Instant, u64)>,
 }
 
@@ -75,10 +76,10 @@ impl<O, W> Fills<O, W> {
         self.by_key.get(key)?.iter().copied().find(|&place| self.open[place].joinable)
     }
 
-    /// Whether a refresh of this key is under way.
+    /// Whether a refresh of this key is under way whose result may still be stored.
     pub(crate) fn is_refreshing(&self, key: &[u8]) -> bool {
-        let refreshing = |places: &Vec<u32>| places.iter().any(|&place| self.open[place].refresh);
-        self.by_key.get(key).is_some_and(refreshing)
+        let is_refresh = |&place: &u32| self.open[place].refresh && !self.open[place].fenced;
+        self.by_key.get(key).is_some_and(|places| places.iter().any(is_refresh))
     }
 
     /// Whether a refresh of this key failed so lately that the next one has to wait.
@@ -129,13 +130,19 @@ impl<O, W> Fills<O, W> {
     }
 
     /// Ends a fill: its landing is written and it leaves the table.
+    ///
+    /// # Errors
+    ///
+    /// The end itself, where the fill was forgotten: it is the caller's to drop, under no lock.
     pub(crate) fn land(
         &mut self,
         place: u32,
         id: FlightId,
         how: Landed<O>,
-    ) -> Option<Fill<O, W>> {
-        self.get_mut(place, id)?;
+    ) -> Result<Fill<O, W>, Landed<O>> {
+        if self.get_mut(place, id).is_none() {
+            return Err(how);
+        }
         let fill = self.open.remove(place);
         // Nobody else lands this fill, so the place for its end is empty.
         let _ = fill.landing.set(how);
@@ -145,15 +152,11 @@ impl<O, W> Fills<O, W> {
                 self.by_key.remove(&fill.key);
             }
         }
-        Some(fill)
+        Ok(fill)
     }
 
     /// A refresh of this key came to nothing: the next one has to wait, twice as long each time.
     pub(crate) fn pause(&mut self, key: &[u8], now: Instant) {
-        // Keys whose pause has long passed were not read again: they would stay for ever.
-        if self.paused.len() > 64 && self.paused.len() > 2 * self.open.len() {
-            self.paused.retain(|_, &mut (until, _)| now < until.saturating_add(PAUSE.1));
-        }
         let (first, longest) = PAUSE;
         let pause = self.paused.get(key).map_or(first, |&(_, pause)| pause);
         self.paused.insert(key.into(), (now.saturating_add(pause), (2 * pause).min(longest)));
@@ -196,7 +199,6 @@ impl<O, W> Fills<O, W> {
 
     /// Every key for which `is_cleared` holds was removed.
     pub(crate) fn fence_keys(&mut self, is_cleared: impl Fn(&[u8]) -> bool) {
-        self.paused.retain(|key, _| !is_cleared(key));
         self.each(|fill| {
             if is_cleared(&fill.key) {
                 fill.fence();
@@ -210,9 +212,17 @@ impl<O, W> Fills<O, W> {
         }
     }
 
-    /// Forgets every fill: after a fork, the threads that would end them do not exist.
+    /// Forgets every fill: after a fork, the threads that would end them do not exist. Whoever
+    /// waits and does exist finds them abandoned.
     pub(crate) fn forget(&mut self) -> Self {
+        for (_, fill) in self.open.iter() {
+            let _ = fill.landing.set(Landed::Abandoned);
+        }
         std::mem::replace(self, Self::new())
+    }
+
+    pub(crate) fn paused(&self) -> impl Iterator<Item = &[u8]> {
+        self.paused.keys().map(|key| &**key)
     }
 
     pub(crate) fn check(&self) {

@@ -64,7 +64,7 @@ impl Index {
     }
 
     /// The place with this hash for which `is_it` holds.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let table = &self.segments[self.segment(hash) as usize].table;
         let found = table.find(spread(hash), |pair| pair.hash == hash && is_it(pair.place));

@@ -49,8 +49,9 @@ pub(crate) trait Policy {
     fn touch(&mut self, places: &mut impl Places, place: u32);
     /// The entry at `place` leaves.
     fn remove(&mut self, places: &mut impl Places, place: u32);
-    /// The entry that leaves next.
-    fn victim(&self, places: &impl Places) -> Option<u32>;
+    /// The entry that leaves next, other than `keep` (which may be no place at all), in constant
+    /// time.
+    fn victim(&self, places: &impl Places, keep: u32) -> Option<u32>;
     /// All places from the next victim on: for the self-check of tests.
     fn in_order(&self, places: &impl Places) -> Vec<u32>;
 }
@@ -99,8 +100,8 @@ impl Policy for Chosen {
         delegate!(self, policy => policy.remove(places, place), ());
     }
 
-    fn victim(&self, places: &impl Places) -> Option<u32> {
-        delegate!(self, policy => policy.victim(places), None)
+    fn victim(&self, places: &impl Places, keep: u32) -> Option<u32> {
+        delegate!(self, policy => policy.victim(places, keep), None)
     }
 
     fn in_order(&self, places: &impl Places) -> Vec<u32> {

@@ -4,6 +4,7 @@
 //! costs no more than adding to a variable. Reading needs no lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What one cache, or one cached function, counted so far.
 #[derive(Debug, Default)]
@@ -16,7 +17,13 @@ pub struct Counters {
     deletes: AtomicU64,
     evictions: AtomicU64,
     errors: AtomicU64,
+    /// How many reads were timed, and how long they took in nanoseconds.
+    timed: AtomicU64,
+    time: AtomicU64,
 }
+
+/// One read in so many is timed: a clock costs as much as the rest of a hit.
+const SAMPLED: u64 = 64;
 
 /// A reading of [`Counters`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +45,10 @@ pub struct Stats {
     pub evictions: u64,
     /// Operations of the cache that failed.
     pub errors: u64,
+    /// How many reads were timed, one in 64.
+    pub timed: u64,
+    /// How long those took in all.
+    pub time: Duration,
 }
 
 /// The counters that one call moves: those of its cache, and those of its function if it has one.
@@ -89,15 +100,33 @@ impl Counters {
             deletes: of(&self.deletes),
             evictions: of(&self.evictions),
             errors: of(&self.errors),
+            timed: of(&self.timed),
+            time: Duration::from_nanos(of(&self.time)),
         }
     }
 
     /// Starts again from zero.
     pub fn reset(&self) {
-        let Self { hits, misses, stale, coalesced, sets, deletes, evictions, errors } = self;
-        for counter in [hits, misses, stale, coalesced, sets, deletes, evictions, errors] {
+        let Self { hits, misses, stale, coalesced, sets, deletes, evictions, .. } = self;
+        for counter in [hits, misses, stale, coalesced, sets, deletes, evictions] {
             counter.store(0, Ordering::Relaxed);
         }
+        for counter in [&self.errors, &self.timed, &self.time] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the next read is one of those that are timed.
+    #[inline]
+    pub fn is_sampled(&self) -> bool {
+        let reads = self.hits.load(Ordering::Relaxed) + self.misses.load(Ordering::Relaxed);
+        reads.is_multiple_of(SAMPLED)
+    }
+
+    /// Adds the time of a read, in nanoseconds.
+    pub fn sample(&self, nanoseconds: u64) {
+        self.timed.fetch_add(1, Ordering::Relaxed);
+        self.time.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 }
 
@@ -107,6 +136,12 @@ impl Stats {
     pub fn hit_rate(&self) -> f64 {
         let reads = self.hits + self.misses;
         if reads == 0 { 0.0 } else { self.hits as f64 / reads as f64 }
+    }
+
+    /// How long a read takes, by those that were timed; zero when none was.
+    pub fn mean_latency(&self) -> Duration {
+        let timed = u32::try_from(self.timed).unwrap_or(u32::MAX);
+        self.time.checked_div(timed).unwrap_or_default()
     }
 }
 

@@ -26,9 +26,10 @@ use crate::entry::{Garbage, Life};
 use crate::graph::{self, FlightId};
 use crate::policy::Eviction;
 use crate::stats::Tally;
-use crate::sync::{Arc, Mutex, MutexGuard, lock};
+use crate::sync::Arc;
 use crate::tags::Tag;
 
+pub use crate::sync::{Exclusive, Mutex};
 pub use lease::{Ended, Lease, Wait};
 pub(crate) use state::{Hash, State};
 
@@ -40,6 +41,8 @@ pub trait Host: 'static {
     type Outcome;
     /// Wakes one waiter.
     type Waker;
+    /// The lock of a store; [`Mutex`] unless the host has a better one.
+    type Lock<T>: Exclusive<T>;
 
     /// Wakes a waiter; called under no lock.
     fn wake(waker: Self::Waker);
@@ -119,7 +122,7 @@ pub enum Lifetime {
 
 /// The in-memory store of a cache and all views on it.
 pub struct Store<H: Host> {
-    state: Mutex<State<H>>,
+    state: H::Lock<State<H>>,
     clock: Clock,
     hasher: RandomState,
 }
@@ -127,7 +130,7 @@ pub struct Store<H: Host> {
 impl<H: Host> Store<H> {
     /// An empty store.
     pub fn new(bounds: Bounds, clock: Clock) -> Arc<Self> {
-        let state = Mutex::new(State::new(bounds, clock.now()));
+        let state = H::Lock::new(State::new(bounds, clock.now()));
         Arc::new(Self { state, clock, hasher: RandomState::default() })
     }
 
@@ -143,8 +146,8 @@ impl<H: Host> Store<H> {
         Hash(hasher.finish())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<H>> {
-        lock(&self.state)
+    fn lock(&self) -> <H::Lock<State<H>> as Exclusive<State<H>>>::Guard<'_> {
+        self.state.lock()
     }
 
     /// The time, or 0 where no entry has a deadline to compare it with: that costs no clock reading.
@@ -178,6 +181,16 @@ impl<H: Host> Store<H> {
         })
     }
 
+    /// Looks a value up without a trace: no use, nothing counted.
+    pub fn peek<R>(&self, key: &[u8], view: impl FnOnce(&H::Value) -> R) -> Option<R> {
+        let hash = self.hash(key);
+        self.with(|state, garbage| {
+            let now = self.time(state);
+            let place = state.live(key, hash, now, garbage)?;
+            Some(view(state.value(place)))
+        })
+    }
+
     /// Looks a value up that is not stale, and counts only a hit: the first look of a call that
     /// goes on to [`Store::begin`] when it finds nothing.
     #[inline]
@@ -188,10 +201,11 @@ impl<H: Host> Store<H> {
         view: impl FnOnce(&H::Value) -> R,
     ) -> Option<R> {
         let hash = self.hash(key);
-        let mut state = self.lock();
-        let place = state.read_fresh(key, hash, &self.clock)?;
-        tally.hit();
-        Some(view(state.value(place)))
+        self.with(|state, garbage| {
+            let place = state.read_fresh(key, hash, &self.clock, garbage)?;
+            tally.hit();
+            Some(view(state.value(place)))
+        })
     }
 
     /// Reads for a caller that will compute what is missing.
@@ -214,7 +228,9 @@ impl<H: Host> Store<H> {
                 if !state.is_stale(place, now) {
                     return Step::Hit(seen);
                 }
-                tally.stale();
+                if !ask.counted {
+                    tally.stale();
+                }
                 let lease = state.start_refresh(ask.key, now);
                 return Step::Stale(seen, lease.map(|open| Lease::new(self, open)));
             }
@@ -225,7 +241,9 @@ impl<H: Host> Store<H> {
                 None => Step::Lease(Lease::new(self, state.start(ask.key, ask.share, false))),
                 Some(place) => match Wait::join(self, state, place, ask.held) {
                     Some(wait) => {
-                        tally.coalesced();
+                        if !ask.counted {
+                            tally.coalesced();
+                        }
                         Step::Wait(wait)
                     }
                     // The caller is part of what it would wait for: it computes on its own.
@@ -362,11 +380,13 @@ impl<H: Host> Store<H> {
     /// Adds tags to a live entry; whether there was one.
     pub fn add_tags(&self, key: &[u8], tags: Vec<Tag<H::Value>>) -> bool {
         let hash = self.hash(key);
-        let tags: Vec<_> = tags.into_iter().map(|tag| (self.hash(tag.name.as_bytes()), tag)).collect();
+        let mut tags: Vec<_> =
+            tags.into_iter().map(|tag| (self.hash(tag.name.as_bytes()), tag)).collect();
+        // What is not attached stays in `tags` and is dropped here, after the lock.
         self.with(|state, garbage| {
             let now = self.time(state);
             let Some(place) = state.live(key, hash, now, garbage) else { return false };
-            state.attach(place, tags, garbage);
+            state.attach(place, std::mem::take(&mut tags), garbage);
             true
         })
     }
@@ -422,13 +442,7 @@ impl<H: Host> Store<H> {
     /// False, and nothing shown, when the lock is taken: a host that keeps the rules of this
     /// store never sees that (invariant 1).
     pub fn try_each(&self, view: impl FnMut(&H::Value)) -> bool {
-        use crate::sync::TryLockError::{Poisoned, WouldBlock};
-        match self.state.try_lock() {
-            Ok(state) => state.each(view),
-            Err(Poisoned(broken)) => broken.into_inner().each(view),
-            Err(WouldBlock) => return false,
-        }
-        true
+        self.state.try_lock().map(|state| state.each(view)).is_some()
     }
 
     /// Forgets every computation under way: after a fork, the threads that would end them do not

@@ -1,0 +1,41 @@
+//! The Python door of Cachine: converts, maps errors, waits. It decides nothing.
+//!
+//! | module | is |
+//! | --- | --- |
+//! | [`memory`] | the cache in memory, every operation |
+//! | [`function`] | a cached function: is this call a hit? |
+//! | [`call`] | one call that is none: who computes, who waits |
+//! | [`binding`], [`encode`], [`identity`] | from arguments to a key |
+//! | [`convert`], [`errors`] | arguments in, exceptions out |
+//! | [`host`], [`gil`], [`fork`] | what the interpreter asks of whoever holds its objects |
+//! | [`raw`] | the two types that are made by hand, and nearly all unsafe code |
+
+mod binding;
+mod call;
+mod convert;
+mod encode;
+mod errors;
+mod fork;
+mod function;
+mod gil;
+mod host;
+mod identity;
+mod memory;
+mod raw;
+
+use pyo3::prelude::*;
+
+/// The compiled part of the package `cachine`.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::call::{Call, Terms};
+    #[pymodule_export]
+    use crate::fork::forget_flights;
+    #[pymodule_export]
+    use crate::function::FunctionCore;
+    #[pymodule_export]
+    use crate::memory::Memory;
+    #[pymodule_export]
+    use crate::raw::function::{function_type, new_function};
+}

@@ -64,6 +64,11 @@ impl Freshness {
         self.ttl == Some(Duration::ZERO) && !self.has_stale_window()
     }
 
+    /// How long a value that is written now is fresh, jitter included; `None` for ever.
+    pub fn next_ttl(&self) -> Option<Duration> {
+        self.ttl.map(|ttl| ttl.saturating_add(self.jitter.mul_f64(fraction())))
+    }
+
     /// The life of a value that is written now; `None` when there is nothing to keep.
     pub fn life(&self) -> Option<Life> {
         let Some(ttl) = self.ttl else { return Some(Life::FOREVER) };

@@ -161,12 +161,27 @@ impl<H: Host> View<H> {
         view: impl FnOnce(&H::Value) -> R,
     ) -> Result<Option<R>, Error> {
         self.open("get")?;
+        let started = self.counters.is_sampled().then(|| self.store.now());
         let found = self.with_key(key, |physical| self.store.get(physical, self.tally(), view));
+        if let Some(started) = started {
+            self.counters.sample(self.store.now().saturating_sub(started));
+        }
         if found.is_none() {
             // Only valid keys are ever stored, so a hit needs no check.
             key::validate(key, "get")?;
         }
         Ok(found)
+    }
+
+    /// Looks a fresh value up and counts only a hit; see [`Store::get_fresh`].
+    #[inline]
+    pub fn get_fresh<R>(&self, key: &str, view: impl FnOnce(&H::Value) -> R) -> Option<R> {
+        self.with_key(key, |physical| self.store.get_fresh(physical, self.tally(), view))
+    }
+
+    /// Looks a value up without a trace: no use, nothing counted.
+    pub fn peek<R>(&self, key: &str, view: impl FnOnce(&H::Value) -> R) -> Option<R> {
+        self.with_key(key, |physical| self.store.peek(physical, view))
     }
 
     /// Stores a value and replaces what was there, tags included.

@@ -2,7 +2,6 @@
 
 use super::list::List;
 use super::{Places, Policy};
-use crate::slab::NIL;
 
 /// Exact order of insertion.
 #[derive(Debug)]
@@ -28,8 +27,8 @@ impl Policy for Fifo {
         self.list.unlink(places, place);
     }
 
-    fn victim(&self, _places: &impl Places) -> Option<u32> {
-        Some(self.list.back).filter(|&place| place != NIL)
+    fn victim(&self, places: &impl Places, keep: u32) -> Option<u32> {
+        self.list.last_but(places, keep)
     }
 
     fn in_order(&self, places: &impl Places) -> Vec<u32> {

@@ -92,8 +92,11 @@ impl Policy for Lfu {
         self.drop_if_empty(number);
     }
 
-    fn victim(&self, _places: &impl Places) -> Option<u32> {
-        self.groups.get(self.rarest).map(|group| group.list.back)
+    fn victim(&self, places: &impl Places, keep: u32) -> Option<u32> {
+        let rarest = self.groups.get(self.rarest)?;
+        // Where the group holds nobody but `keep`, the next one begins with somebody else.
+        let next = || self.groups.get(rarest.more_used)?.list.last_but(places, keep);
+        rarest.list.last_but(places, keep).or_else(next)
     }
 
     fn in_order(&self, places: &impl Places) -> Vec<u32> {
@@ -138,10 +141,13 @@ mod tests {
         }
         assert_eq!(lfu.in_order(&places), [3, 0, 1, 2]);
         lfu.remove(&mut places, 3);
-        assert_eq!(lfu.victim(&places), Some(0));
+        assert_eq!(lfu.victim(&places, NIL), Some(0));
+        assert_eq!(lfu.victim(&places, 0), Some(1), "in the same group");
+        lfu.touch(&mut places, 0);
+        assert_eq!(lfu.victim(&places, 1), Some(2), "alone in its group");
         for place in 0..3 {
             lfu.remove(&mut places, place);
         }
-        assert_eq!((lfu.victim(&places), lfu.groups.len()), (None, 0));
+        assert_eq!((lfu.victim(&places, NIL), lfu.groups.len()), (None, 0));
     }
 }

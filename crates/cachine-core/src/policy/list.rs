@@ -47,6 +47,14 @@ impl List {
         }
     }
 
+    /// The place at the back, or the one before it where that is `keep`.
+    #[inline]
+    pub(super) fn last_but(self, places: &impl Places, keep: u32) -> Option<u32> {
+        let back = Some(self.back).filter(|&place| place != NIL)?;
+        let last = if back == keep { places.order(back).previous } else { back };
+        Some(last).filter(|&place| place != NIL)
+    }
+
     pub(super) fn from_back(self, places: &impl Places) -> Vec<u32> {
         let step = |&place: &u32| Some(places.order(place).previous).filter(|&next| next != NIL);
         std::iter::successors(Some(self.back).filter(|&place| place != NIL), step).collect()

@@ -2,7 +2,6 @@
 
 use super::list::List;
 use super::{Places, Policy};
-use crate::slab::NIL;
 
 /// Exact recency.
 #[derive(Debug)]
@@ -33,8 +32,8 @@ impl Policy for Lru {
         self.list.unlink(places, place);
     }
 
-    fn victim(&self, _places: &impl Places) -> Option<u32> {
-        Some(self.list.back).filter(|&place| place != NIL)
+    fn victim(&self, places: &impl Places, keep: u32) -> Option<u32> {
+        self.list.last_but(places, keep)
     }
 
     fn in_order(&self, places: &impl Places) -> Vec<u32> {

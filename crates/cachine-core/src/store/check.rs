@@ -54,6 +54,8 @@ impl<H: Host> State<H> {
         let of_entries = self.entries.iter().map(|(_, entry)| self.tags.names_of(entry.tags).len());
         assert_eq!(of_entries.sum::<usize>(), memberships);
         self.fills.check();
+        let has_entry = |key: &[u8]| self.entries.iter().any(|(_, entry)| *entry.key == *key);
+        assert!(self.fills.paused().all(has_entry), "a pause leaves with its entry");
         assert!(self.bounds.max_size.is_none_or(|most| count as u64 <= most), "invariant 3");
         if let Some(most) = self.bounds.max_weight {
             let all: u64 = self.entries.iter().map(|(place, _)| self.weights[place as usize]).sum();

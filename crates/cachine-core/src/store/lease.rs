@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use crate::entry::Garbage;
 use crate::fills::{Fill, Landed, Landing};
 use crate::graph::{self, FlightId};
 use crate::stats::Tally;
-use crate::store::state::Open;
+use crate::store::state::{Open, discard};
 use crate::store::{Host, New, State, Store};
 use crate::sync::Arc;
 
@@ -57,10 +56,24 @@ impl<H: Host> Lease<H> {
         self.store.lock().fills.declare(self.open.place, self.open.id, tags, result_tags);
     }
 
+    /// Waits for this computation itself; `None` when it has ended.
+    pub fn follow(&self) -> Option<Wait<H>> {
+        let Open { place, id } = self.open;
+        let mut state = self.store.lock();
+        state.fills.get_mut(place, id)?;
+        Wait::join(&self.store, &mut state, place, &[])
+    }
+
     /// How many wait for this computation.
     pub fn parties(&self) -> usize {
         let Open { place, id } = self.open;
         self.store.lock().fills.get_mut(place, id).map_or(0, |fill| fill.parties)
+    }
+
+    /// Whether the value may still be stored under these further tags.
+    pub fn may_store(&self, late: &[Box<str>]) -> bool {
+        let Open { place, id } = self.open;
+        self.store.lock().fills.get_mut(place, id).is_some_and(|fill| fill.may_store(late))
     }
 
     /// Stores the value unless it is fenced, and gives the outcome to all who wait; whether it
@@ -77,13 +90,13 @@ impl<H: Host> Lease<H> {
         let (stored, fill) = store.with(|state, garbage| {
             let Open { place, id } = self.open;
             let fill = state.fills.land(place, id, Landed::Outcome(outcome));
-            let may_store = fill.as_ref().is_some_and(|fill| fill.may_store(late));
-            if let Some(fill) = fill.as_ref().filter(|_| may_store) {
+            let may_store = fill.as_ref().is_ok_and(|fill| fill.may_store(late));
+            if let Some(fill) = fill.as_ref().ok().filter(|_| may_store) {
                 state.fills.unpause(&fill.key);
                 let hash = store.hash(&fill.key);
                 store.put(state, &fill.key, hash, new, tally, garbage);
             } else {
-                discard(new, garbage);
+                discard(new.value, new.tags, garbage);
             }
             (may_store, fill)
         });
@@ -102,8 +115,8 @@ impl<H: Host> Lease<H> {
         let fill = {
             let mut state = self.store.lock();
             let fill = state.fills.land(self.open.place, self.open.id, how);
-            if let Some(fill) = fill.as_ref().filter(|fill| fill.refresh && !fill.fenced) {
-                state.fills.pause(&fill.key, now);
+            if let Some(fill) = fill.as_ref().ok().filter(|fill| fill.refresh && !fill.fenced) {
+                state.pause_refresh(&fill.key, self.store.hash(&fill.key), now);
             }
             fill
         };
@@ -111,16 +124,12 @@ impl<H: Host> Lease<H> {
     }
 }
 
-/// Wakes everyone who waited for a fill that has landed; under no lock.
-fn wake<H: Host>(fill: Option<Fill<H::Outcome, H::Waker>>) {
+/// Wakes everyone who waited for a fill that has landed; under no lock, where the outcome of one
+/// that was forgotten is dropped too.
+fn wake<H: Host>(fill: Result<Fill<H::Outcome, H::Waker>, Landed<H::Outcome>>) {
     for (_, waker) in fill.into_iter().flat_map(|fill| fill.wakers) {
         H::wake(waker);
     }
-}
-
-fn discard<V>(new: New<V>, garbage: &mut Garbage<V>) {
-    garbage.push(new.value);
-    new.tags.into_iter().filter_map(|tag| tag.anchor).for_each(|anchor| garbage.push(anchor));
 }
 
 impl<H: Host> Drop for Lease<H> {

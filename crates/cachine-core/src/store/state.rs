@@ -92,6 +92,14 @@ impl<H: Host> State<H> {
         self.index.find(hash.short(), |place| *self.entries[place].key == *key)
     }
 
+    #[inline]
+    fn count_read(&mut self, clock: &Clock, garbage: &mut Garbage<H::Value>) {
+        self.reads = self.reads.wrapping_add(1);
+        if self.reads.is_multiple_of(READS) && self.has_deadlines() {
+            self.sweep(clock.now(), garbage);
+        }
+    }
+
     /// A read that counts as a use: the place of a live entry.
     #[inline]
     pub(super) fn read(
@@ -101,10 +109,7 @@ impl<H: Host> State<H> {
         clock: &Clock,
         garbage: &mut Garbage<H::Value>,
     ) -> Option<u32> {
-        self.reads = self.reads.wrapping_add(1);
-        if self.reads.is_multiple_of(READS) && self.has_deadlines() {
-            self.sweep(clock.now(), garbage);
-        }
+        self.count_read(clock, garbage);
         let place = self.find(key, hash)?;
         let deadline = self.entries[place].deadline;
         if deadline != NEVER && !self.glance.is_before(clock, deadline) {
@@ -117,7 +122,14 @@ impl<H: Host> State<H> {
 
     /// A read that counts as a use: the place of a fresh entry.
     #[inline]
-    pub(super) fn read_fresh(&mut self, key: &[u8], hash: Hash, clock: &Clock) -> Option<u32> {
+    pub(super) fn read_fresh(
+        &mut self,
+        key: &[u8],
+        hash: Hash,
+        clock: &Clock,
+        garbage: &mut Garbage<H::Value>,
+    ) -> Option<u32> {
+        self.count_read(clock, garbage);
         let place = self.find(key, hash)?;
         let stale_from = self.entries[place].stale_from;
         if stale_from != NEVER && !self.glance.is_before(clock, stale_from) {
@@ -200,11 +212,12 @@ impl<H: Host> State<H> {
             if let Some(place) = self.find(key, hash) {
                 self.remove(place, garbage);
             }
-            garbage.push(value);
+            discard(value, tags.into_iter().map(|(_, tag)| tag), garbage);
             return 1;
         }
         let mut evicted = 0;
-        let place = if let Some(place) = self.find(key, hash) {
+        // Over an expired entry it is a new one: the uses and the age of the old one are gone.
+        let place = if let Some(place) = self.live(key, hash, now, garbage) {
             garbage.push(self.swap_value(place, value));
             let head = std::mem::replace(&mut self.entries[place].tags, NIL);
             self.tags.detach(head, garbage);
@@ -249,16 +262,13 @@ impl<H: Host> State<H> {
             self.remove(place, garbage);
             return 0;
         }
-        let mut victim = self.policy.victim(&self.entries);
-        if victim == Some(keep) {
-            // The newest entry is its own victim: the least used of all, it has to stay readable.
-            victim = self.policy.in_order(&self.entries).get(1).copied();
-        }
-        let Some(place) = victim else {
+        // The newest entry may be its own victim, the least used of all: it has to stay readable.
+        let Some(place) = self.policy.victim(&self.entries, keep) else {
             unreachable!("a bounded store that is full has an entry to evict");
         };
+        let cost = u64::from(self.is_live(place, now));
         self.remove(place, garbage);
-        1
+        cost
     }
 
     /// Takes an entry out of every list.
@@ -354,6 +364,13 @@ impl<H: Host> State<H> {
         Open { place: self.fills.start(id, key, joinable, refresh), id }
     }
 
+    /// A refresh came to nothing: the next one has to wait, as long as there is something stale.
+    pub(super) fn pause_refresh(&mut self, key: &[u8], hash: Hash, now: Instant) {
+        if self.find(key, hash).is_some() {
+            self.fills.pause(key, now);
+        }
+    }
+
     /// Opens the refresh of a stale entry, unless one is under way or failed just now.
     pub(super) fn start_refresh(&mut self, key: &[u8], now: Instant) -> Option<Open> {
         if self.fills.is_refreshing(key) || self.fills.is_paused(key, now) {
@@ -362,6 +379,16 @@ impl<H: Host> State<H> {
         let joinable = self.fills.joinable(key).is_none();
         Some(self.start(key, joinable, true))
     }
+}
+
+/// Throws a value away that is not stored, with what its tags would have kept alive.
+pub(super) fn discard<V>(
+    value: V,
+    tags: impl IntoIterator<Item = Tag<V>>,
+    garbage: &mut Garbage<V>,
+) {
+    garbage.push(value);
+    tags.into_iter().filter_map(|tag| tag.anchor).for_each(|anchor| garbage.push(anchor));
 }
 
 fn next_flight() -> FlightId {

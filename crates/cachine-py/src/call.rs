@@ -1,0 +1,297 @@
+//! One call on its way through the cache: what it asks, what it was told, what it owes.
+//!
+//! The glue in Python drives it: begin, then compute and settle, or wait. The rules (who computes,
+//! who waits, what may still be stored) are the engine's. A call that is dropped gives up its
+//! lease, so whoever waits for it takes over, whatever happened to the caller.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cachine::core::stats::{Counters, Tally};
+use cachine::core::store::{Ask, Ended, Lease, New, Step, Wait};
+use cachine::core::{FlightId, Tag};
+use cachine::{Freshness, View};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::convert;
+use crate::errors::OrRaise;
+use crate::host::{Outcome, PyHost, Shelf};
+
+/// How long a function's values live, and whether its callers share one computation.
+#[pyclass(frozen, module = "cachine._core")]
+#[derive(Clone)]
+pub(crate) struct Terms {
+    freshness: Freshness,
+    singleflight: bool,
+}
+
+/// A call that goes through a memory cache.
+#[pyclass(frozen, module = "cachine._core")]
+pub(crate) struct Call {
+    /// Also keeps the store in sight of the garbage collector while the call lasts.
+    shelf: Py<Shelf>,
+    view: Arc<View<PyHost>>,
+    key: Box<[u8]>,
+    terms: Arc<Terms>,
+    function: Option<Arc<Counters>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those of the function, its instance and its arguments; given to the entry.
+    tags: Vec<Tag<Py<PyAny>>>,
+    declared: Vec<Box<str>>,
+    value: Option<Py<PyAny>>,
+    lease: Option<Lease<PyHost>>,
+    wait: Option<Wait<PyHost>>,
+    counted: bool,
+}
+
+/// What [`Call::begin`] answers, as the glue knows it.
+mod told {
+    pub(super) const HIT: u8 = 0;
+    pub(super) const STALE: u8 = 1;
+    pub(super) const REFRESH: u8 = 2;
+    pub(super) const COMPUTE: u8 = 3;
+    pub(super) const WAIT: u8 = 4;
+}
+
+/// What [`Call::ended`] answers.
+mod end {
+    pub(super) const PENDING: u8 = 0;
+    pub(super) const VALUE: u8 = 1;
+    pub(super) const ERROR: u8 = 2;
+    pub(super) const ABANDONED: u8 = 3;
+}
+
+#[pymethods]
+impl Terms {
+    #[new]
+    #[pyo3(signature = (ttl, stale_ttl, jitter, singleflight))]
+    fn new(
+        py: Python<'_>,
+        ttl: Option<&Bound<'_, PyAny>>,
+        stale_ttl: Option<&Bound<'_, PyAny>>,
+        jitter: Option<&Bound<'_, PyAny>>,
+        singleflight: bool,
+    ) -> PyResult<Self> {
+        let ttl = convert::optional_span(ttl, "ttl")?;
+        let stale_ttl = convert::optional_span(stale_ttl, "stale_ttl")?;
+        let jitter = convert::optional_span(jitter, "jitter")?;
+        let freshness = Freshness::new(ttl, stale_ttl, jitter).or_raise(py)?;
+        Ok(Self { freshness, singleflight })
+    }
+
+    /// The ttl of a value that is written now, jitter included, in seconds; None for ever.
+    fn next_ttl(&self) -> Option<f64> {
+        self.freshness.next_ttl().map(|ttl| ttl.as_secs_f64())
+    }
+}
+
+impl Call {
+    pub(crate) fn new(
+        shelf: Py<Shelf>,
+        view: Arc<View<PyHost>>,
+        key: Box<[u8]>,
+        terms: Arc<Terms>,
+        function: Option<Arc<Counters>>,
+        tags: Vec<Tag<Py<PyAny>>>,
+    ) -> Self {
+        let state = State { tags, ..State::default() };
+        Self { shelf, view, key, terms, function, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tally(&self) -> Tally<'_> {
+        Tally { cache: self.view.counters(), function: self.function.as_deref() }
+    }
+
+    fn lease(&self) -> PyResult<Lease<PyHost>> {
+        let lease = self.state().lease.take();
+        lease.ok_or_else(|| PyRuntimeError::new_err("this call has no computation to settle"))
+    }
+
+    fn put(&self, value: Option<Py<PyAny>>) {
+        let old = std::mem::replace(&mut self.state().value, value);
+        drop(old);
+    }
+}
+
+#[pymethods]
+impl Call {
+    /// Asks the cache; `held` are the computations further up in this context. With `alone` the
+    /// caller neither joins nor is joined.
+    #[pyo3(signature = (held, alone=false))]
+    fn begin(&self, py: Python<'_>, held: Vec<FlightId>, alone: bool) -> PyResult<u8> {
+        self.view.open("get_or_set").or_raise(py)?;
+        let share = self.terms.singleflight && !alone;
+        let counted = std::mem::replace(&mut self.state().counted, true);
+        let ask = Ask { key: &self.key, share, held: &held, counted };
+        let step = self.view.store().begin(ask, self.tally(), |value| value.clone_ref(py));
+        let mut state = self.state();
+        let (told, old) = match step {
+            Step::Hit(value) => (told::HIT, state.value.replace(value)),
+            Step::Stale(value, None) => (told::STALE, state.value.replace(value)),
+            Step::Stale(value, lease) => {
+                state.lease = lease;
+                (told::REFRESH, state.value.replace(value))
+            }
+            Step::Lease(lease) => {
+                state.lease = Some(lease);
+                (told::COMPUTE, None)
+            }
+            Step::Wait(wait) => {
+                state.wait = Some(wait);
+                (told::WAIT, None)
+            }
+        };
+        drop(state);
+        drop(old);
+        Ok(told)
+    }
+
+    /// Takes a lease whatever is stored.
+    fn recompute(&self, py: Python<'_>) -> PyResult<()> {
+        self.view.open("refresh").or_raise(py)?;
+        let lease = self.view.store().recompute(&self.key, self.terms.singleflight);
+        self.state().lease = Some(lease);
+        Ok(())
+    }
+
+    /// The value that was found or arrived.
+    #[getter]
+    fn value(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state().value.as_ref().map(|value| value.clone_ref(py))
+    }
+
+    /// The number of the computation that this call runs or waits for; 0 for none.
+    #[getter]
+    fn flight(&self) -> FlightId {
+        let state = self.state();
+        let own = state.lease.as_ref().map(Lease::id);
+        own.or_else(|| state.wait.as_ref().map(Wait::id)).unwrap_or(0)
+    }
+
+    /// Names the tags before the computation; `late`: the result will name more.
+    fn declare(&self, tags: Option<&Bound<'_, PyAny>>, late: bool) -> PyResult<()> {
+        let tags = self.view.tag_names(&convert::tags(tags)?);
+        let mut state = self.state();
+        let mut all: Vec<_> = state.tags.iter().map(|tag| tag.name.clone()).collect();
+        all.extend(tags.iter().cloned());
+        if let Some(lease) = &state.lease {
+            lease.declare(all, late);
+        }
+        state.declared = tags;
+        Ok(())
+    }
+
+    /// Stores the value unless something was invalidated meanwhile, and hands it to all who wait;
+    /// whether it was stored.
+    #[pyo3(signature = (value, late_tags=None))]
+    fn fill(&self, value: &Bound<'_, PyAny>, late_tags: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let late = self.view.tag_names(&convert::tags(late_tags)?);
+        let weight = self.weigh(value)?;
+        let lease = self.lease()?;
+        let outcome = Outcome::Value(value.clone().unbind());
+        let Some(life) = self.terms.freshness.life() else {
+            lease.settle(outcome);
+            return Ok(false);
+        };
+        let mut tags = {
+            let mut state = self.state();
+            let mut tags = std::mem::take(&mut state.tags);
+            let declared = std::mem::take(&mut state.declared);
+            tags.extend(declared.into_iter().map(|name| Tag { name, anchor: None }));
+            tags
+        };
+        tags.extend(late.iter().map(|name| Tag { name: name.clone(), anchor: None }));
+        let new = New { value: value.clone().unbind(), life, weight, tags };
+        Ok(lease.fill(new, &late, outcome, self.tally()))
+    }
+
+    /// Whether the result may still be stored somewhere else under these further tags.
+    #[pyo3(signature = (late_tags=None))]
+    fn may_store(&self, late_tags: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let late = self.view.tag_names(&convert::tags(late_tags)?);
+        Ok(self.state().lease.as_ref().is_some_and(|lease| lease.may_store(&late)))
+    }
+
+    /// Hands a value that is not to be stored to all who wait.
+    fn share(&self, value: Py<PyAny>) -> PyResult<()> {
+        self.lease()?.settle(Outcome::Value(value));
+        Ok(())
+    }
+
+    /// Hands an exception to all who wait.
+    fn fail(&self, error: Py<PyAny>) -> PyResult<()> {
+        self.lease()?.settle(Outcome::Error(error));
+        Ok(())
+    }
+
+    /// Gives the computation up: one of those who wait takes over.
+    fn abandon(&self) {
+        let lease = self.state().lease.take();
+        drop(lease);
+    }
+
+    /// A call that waits for the computation that this one has the lease of.
+    fn follow(&self, py: Python<'_>) -> PyResult<Option<Self>> {
+        let wait = self.state().lease.as_ref().map(Lease::follow);
+        let Some(Some(wait)) = wait else { return Ok(None) };
+        Ok(Some(Self {
+            shelf: self.shelf.clone_ref(py),
+            view: Arc::clone(&self.view),
+            key: self.key.clone(),
+            terms: Arc::clone(&self.terms),
+            function: self.function.clone(),
+            state: Mutex::new(State { wait: Some(wait), counted: true, ..State::default() }),
+        }))
+    }
+
+    /// Leaves a callable that is called when the computation ends; False when it has ended.
+    fn register(&self, waker: Py<PyAny>) -> bool {
+        let unused = match &self.state().wait {
+            Some(wait) => wait.register(waker).err(),
+            None => Some(waker),
+        };
+        unused.is_none()
+    }
+
+    /// How the computation ended, and the value or exception it ended with.
+    fn ended(&self, py: Python<'_>) -> u8 {
+        let ended = match &self.state().wait {
+            None => Ended::Abandoned,
+            Some(wait) => wait.ended(|outcome| match outcome {
+                Outcome::Value(value) => (end::VALUE, value.clone_ref(py)),
+                Outcome::Error(error) => (end::ERROR, error.clone_ref(py)),
+            }),
+        };
+        match ended {
+            Ended::Pending => end::PENDING,
+            Ended::Abandoned => end::ABANDONED,
+            Ended::Outcome((how, value)) => {
+                self.put(Some(value));
+                how
+            }
+        }
+    }
+
+    /// Stops waiting; how many still wait, None when the computation has ended.
+    fn leave(&self) -> Option<usize> {
+        let wait = self.state().wait.take();
+        wait.and_then(Wait::leave)
+    }
+}
+
+impl Call {
+    fn weigh(&self, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let Some(weigher) = &self.shelf.get().weigher else { return Ok(1) };
+        let prefix = self.view.namespace().prefix().len();
+        let key = String::from_utf8_lossy(&self.key[prefix..]).into_owned();
+        crate::memory::weigh(weigher.bind(value.py()), &key, value)
+    }
+}

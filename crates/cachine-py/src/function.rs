@@ -1,0 +1,384 @@
+//! The part of a cached function that decides whether a call is a hit.
+//!
+//! A hit is answered here: the arguments become a key on the stack, the store is asked, and the
+//! stored object is returned. Everything else (the first call, a miss, a stale value, a cache that
+//! is not ours) goes to Python glue, which runs user code with no frame of ours below it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+
+use cachine::core::Tag;
+use cachine::core::callkey::{self, CallKey};
+use cachine::core::stats::{Counters, Tally};
+use cachine::{Freshness, View};
+use pyo3::PyTraverseError;
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::binding::{Arguments, Refused, Signature};
+use crate::call::{Call, Terms};
+use crate::encode::Encoder;
+use crate::host::{PyHost, Shelf};
+use crate::identity::{self, Anchor, Part};
+use crate::memory::Memory;
+
+/// What is known about a decorated function.
+#[pyclass(frozen, module = "cachine._core")]
+pub(crate) struct FunctionCore {
+    /// Called with (function, args, kwargs) for everything that is no hit.
+    pub(crate) miss: Py<PyAny>,
+    pub(crate) is_coroutine: bool,
+    signature: Signature,
+    name: String,
+    version: Option<String>,
+    terms: Arc<Terms>,
+    counters: Arc<Counters>,
+    route: OnceLock<Route>,
+}
+
+/// Where the calls of a function go; decided at its first call.
+enum Route {
+    /// A memory cache of ours, with keys made here.
+    Memory(MemoryRoute),
+    /// Everything is done in Python.
+    Glue,
+}
+
+struct MemoryRoute {
+    shelf: Py<Shelf>,
+    view: Arc<View<PyHost>>,
+    /// Namespace, name and version: what stands before the arguments.
+    prefix: Vec<u8>,
+    /// The same as the beginning of a key.
+    beginning: CallKey,
+    /// How much of `prefix` is the namespace.
+    namespace: usize,
+    /// The tag of all entries of this function.
+    tag: Box<str>,
+    anchor: Py<Anchor>,
+}
+
+/// The answer of a look-up: a new reference to the value, or to `NotImplemented`, which a look-up
+/// never finds as a value of its own.
+///
+/// A bare pointer, since this runs in a slot: there pyo3 does not know that the thread is attached,
+/// and would put off releasing a reference of its own kind.
+pub(crate) type Looked = *mut ffi::PyObject;
+
+/// The answer of a look-up that found nothing.
+pub(crate) fn elsewhere() -> Looked {
+    // SAFETY: the singleton lives for ever.
+    unsafe {
+        let singleton = ffi::Py_NotImplemented();
+        ffi::Py_INCREF(singleton);
+        singleton
+    }
+}
+
+impl FunctionCore {
+    /// The stored value of a call, when it is fresh.
+    #[inline]
+    pub(crate) fn look_up(&self, py: Python<'_>, arguments: Arguments<'_>) -> PyResult<Looked> {
+        let Some(Route::Memory(route)) = self.route.get() else { return Ok(elsewhere()) };
+        if route.view.is_closed() {
+            return Ok(elsewhere());
+        }
+        let mut key = route.beginning.resume();
+        let identities = &route.shelf.get().identities;
+        let mut encoder = Encoder::new(py, &mut key, Some(identities), false);
+        match self.signature.encode(arguments, &mut encoder) {
+            Ok(()) => key.finish(route.prefix.len()),
+            Err(refused) => return self.refuse(py, refused).map(|()| elsewhere()),
+        }
+        let tally = Tally { cache: route.view.counters(), function: Some(&self.counters) };
+        let found = route.view.store().get_fresh(key.as_bytes(), tally, |value| {
+            let value = value.as_ptr();
+            // SAFETY: the store holds a reference, and this thread is attached.
+            unsafe { ffi::Py_INCREF(value) };
+            value
+        });
+        Ok(found.unwrap_or_else(elsewhere))
+    }
+
+    /// The same for arguments in a tuple and a dictionary: the value, or `NotImplemented`.
+    pub(crate) fn look_up_packed(
+        &self,
+        py: Python<'_>,
+        args: *mut ffi::PyObject,
+        kwargs: *mut ffi::PyObject,
+    ) -> PyResult<*mut ffi::PyObject> {
+        // SAFETY: the caller holds a tuple, and a dictionary or None.
+        let (args, kwargs) = unsafe {
+            (Bound::from_borrowed_ptr(py, args), Bound::from_borrowed_ptr(py, kwargs))
+        };
+        let kwargs = kwargs.cast_into::<PyDict>().ok();
+        Self::with_arguments(&args.cast_into::<PyTuple>()?, kwargs.as_ref(), |given| {
+            self.look_up(py, given)
+        })?
+    }
+
+    /// A call that does not fit the signature is the function's own to complain about; an argument
+    /// that can't be in a key is an error that names the parameter.
+    #[cold]
+    fn refuse(&self, py: Python<'_>, refused: Refused) -> PyResult<()> {
+        let Refused::Argument(at, error) = refused else { return Ok(()) };
+        if !error.is_instance_of::<PyTypeError>(py) {
+            return Err(error);
+        }
+        let (parameter, name) = (self.signature.name(at), &self.name);
+        let message = format!("argument '{parameter}' of {name}: {}", error.value(py));
+        let better = crate::errors::make(py, "UnkeyableArgumentError", &message, "cached", false);
+        better.set_cause(py, error.cause(py));
+        Err(better)
+    }
+
+    fn with_arguments<R>(
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+        act: impl FnOnce(Arguments<'_>) -> R,
+    ) -> PyResult<R> {
+        let mut values: Vec<_> = args.iter().map(|value| value.as_ptr()).collect();
+        let names = kwargs.map(|kwargs| PyTuple::new(args.py(), kwargs.keys())).transpose()?;
+        let held: Vec<_> = kwargs.map(|kwargs| kwargs.values().iter().collect()).unwrap_or_default();
+        values.extend(held.iter().map(Bound::as_ptr));
+        let names = names.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
+        Ok(act(Arguments { values: &values, names }))
+    }
+
+    fn memory(&self) -> Option<&MemoryRoute> {
+        match self.route.get() {
+            Some(Route::Memory(route)) => Some(route),
+            _ => None,
+        }
+    }
+}
+
+#[pymethods]
+impl FunctionCore {
+    #[new]
+    #[pyo3(signature = (miss, is_coroutine, parameters, name, version, terms))]
+    fn new(
+        miss: Py<PyAny>,
+        is_coroutine: bool,
+        parameters: &Bound<'_, PyTuple>,
+        name: String,
+        version: Option<String>,
+        terms: &Bound<'_, Terms>,
+    ) -> PyResult<Self> {
+        Ok(Self {
+            miss,
+            is_coroutine,
+            signature: Signature::new(parameters)?,
+            name,
+            version,
+            terms: Arc::new(terms.get().clone()),
+            counters: Arc::default(),
+            route: OnceLock::new(),
+        })
+    }
+
+    /// Says whether the first argument is the instance of a method.
+    fn set_method(&self, is_method: bool) {
+        self.signature.is_method.store(is_method, Ordering::Relaxed);
+    }
+
+    /// Connects the function with a memory cache; `parts` make the function what it is: pairs of
+    /// (object, held weakly).
+    fn connect(
+        &self,
+        py: Python<'_>,
+        memory: &Bound<'_, Memory>,
+        parts: Vec<(Bound<'_, PyAny>, bool)>,
+    ) -> PyResult<()> {
+        let (view, shelf) = memory.get().parts(py)?;
+        let part = |(object, weak): (Bound<'_, PyAny>, bool)| {
+            if weak { Part::weak(&object) } else { Part::Strong(object.unbind()) }
+        };
+        let parts = parts.into_iter().map(part).collect();
+        let plain = callkey::prefix(&self.name, self.version.as_deref(), 0);
+        let namespace = view.namespace().prefix();
+        let full = [namespace, &plain].concat();
+        let (twin, anchor) = shelf.get().identities.function(py, &full, parts)?;
+        let prefix = callkey::prefix(&self.name, self.version.as_deref(), twin);
+        let prefix = [namespace, &prefix].concat();
+        let route = MemoryRoute {
+            namespace: namespace.len(),
+            tag: format!("function {prefix}").into(),
+            beginning: {
+                let mut beginning = CallKey::new();
+                beginning.raw(prefix.as_bytes());
+                beginning
+            },
+            prefix: prefix.into_bytes(),
+            shelf,
+            view: Arc::clone(&view),
+            anchor,
+        };
+        // A second thread may have been faster: the first route stands.
+        drop(self.route.set(Route::Memory(route)));
+        Ok(())
+    }
+
+    /// Leaves every call to the glue.
+    fn disconnect(&self) {
+        drop(self.route.set(Route::Glue));
+    }
+
+    #[getter]
+    fn is_connected(&self) -> bool {
+        self.route.get().is_some()
+    }
+
+    /// The call with these arguments, ready to begin; None when they do not fit the signature.
+    fn call(
+        &self,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Option<Call>> {
+        let Some(route) = self.memory() else {
+            return Err(PyTypeError::new_err("this function is not connected with a cache"));
+        };
+        let mut key = CallKey::new();
+        key.raw(&route.prefix);
+        let mut encoder =
+            Encoder::new(py, &mut key, Some(&route.shelf.get().identities), true);
+        let encoded = Self::with_arguments(args, kwargs, |arguments| {
+            self.signature.encode(arguments, &mut encoder)
+        })?;
+        let anchors = std::mem::take(&mut encoder.anchors);
+        if let Err(refused) = encoded {
+            return self.refuse(py, refused).map(|()| None);
+        }
+        key.finish(route.prefix.len());
+        let mut tags = vec![Tag {
+            name: route.tag.clone(),
+            anchor: Some(route.anchor.clone_ref(py).into_any()),
+        }];
+        tags.extend(anchors.into_iter().map(|(number, anchor)| Tag {
+            name: identity::tag(number),
+            anchor: anchor.map(Py::into_any),
+        }));
+        Ok(Some(self.start(py, route, key.as_bytes(), tags)))
+    }
+
+    /// The call with the key of a key builder, ready to begin.
+    fn call_named(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Call> {
+        let Some(route) = self.memory() else {
+            return Err(PyTypeError::new_err("this function is not connected with a cache"));
+        };
+        let text = crate::convert::key(key, "cached")?;
+        cachine::core::key::validate(text, "cached").map_err(|e| crate::errors::raise(py, &e))?;
+        let physical = [&route.prefix[..route.namespace], text.as_bytes()].concat();
+        let anchor = Some(route.anchor.clone_ref(py).into_any());
+        let tags = vec![Tag { name: route.tag.clone(), anchor }];
+        Ok(self.start(py, route, &physical, tags))
+    }
+
+    /// The key of a call without the namespace; None when it does not fit the signature.
+    ///
+    /// `shared`: in the form for a store that other processes share.
+    fn key(
+        &self,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Option<String>> {
+        let plain;
+        let (prefix, identities) = match self.memory() {
+            Some(route) => {
+                (&route.prefix[route.namespace..], Some(&route.shelf.get().identities))
+            }
+            None => {
+                plain = callkey::prefix(&self.name, self.version.as_deref(), 0);
+                (plain.as_bytes(), None)
+            }
+        };
+        let mut key = CallKey::new();
+        key.raw(prefix);
+        let mut encoder = Encoder::new(py, &mut key, identities, true);
+        let encoded = Self::with_arguments(args, kwargs, |arguments| {
+            self.signature.encode(arguments, &mut encoder)
+        })?;
+        if let Err(refused) = encoded {
+            return self.refuse(py, refused).map(|()| None);
+        }
+        key.finish(prefix.len());
+        Ok(Some(String::from_utf8_lossy(key.as_bytes()).into_owned()))
+    }
+
+    /// Removes every entry of this function.
+    fn clear(&self) {
+        if let Some(route) = self.memory() {
+            route.view.store().invalidate_tags(std::slice::from_ref(&route.tag));
+        }
+    }
+
+    /// (hits, misses, stale, coalesced, errors, entries) of this function.
+    fn counts(&self) -> (u64, u64, u64, u64, u64, usize) {
+        let stats = self.counters.read();
+        let entries = self.memory().map_or(0, |route| route.view.store().members(&route.tag));
+        (stats.hits, stats.misses, stats.stale, stats.coalesced, stats.errors, entries)
+    }
+
+    /// Counts a failure of the cache during a call.
+    fn count_error(&self) {
+        self.counters.error();
+        if let Some(route) = self.memory() {
+            route.view.counters().error();
+        }
+    }
+
+    fn reset_counts(&self) {
+        self.counters.reset();
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "the signature that pyo3 asks for")]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.miss)?;
+        self.signature.defaults().try_for_each(|default| visit.call(default))?;
+        if let Some(route) = self.memory() {
+            visit.call(&route.shelf)?;
+            visit.call(&route.anchor)?;
+        }
+        Ok(())
+    }
+}
+
+impl FunctionCore {
+    fn start(
+        &self,
+        py: Python<'_>,
+        route: &MemoryRoute,
+        key: &[u8],
+        tags: Vec<Tag<Py<PyAny>>>,
+    ) -> Call {
+        let view = Arc::clone(&route.view);
+        let counters = Some(Arc::clone(&self.counters));
+        Call::new(route.shelf.clone_ref(py), view, key.into(), Arc::clone(&self.terms), counters, tags)
+    }
+}
+
+/// A freshness that never ends, for functions without a ttl.
+pub(crate) const FOREVER: Freshness = Freshness::FOREVER;
+
+/// A live reference to an argument vector.
+///
+/// # Safety
+///
+/// `values` points to `count` live objects and, when there are names, to one more for each.
+pub(crate) unsafe fn arguments<'a>(
+    values: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> Arguments<'a> {
+    // SAFETY: `names` is null or the tuple of keyword names.
+    let named = if names.is_null() { 0 } else { unsafe { ffi::PyTuple_Size(names) } };
+    let length = count + named.unsigned_abs();
+    // SAFETY: the caller's promise; an empty vector may have any pointer, which slices may not.
+    let values = if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(values, length) } };
+    Arguments { values, names }
+}

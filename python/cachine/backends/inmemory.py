@@ -1,0 +1,307 @@
+"""The cache in the memory of this process, for threads and for tasks.
+
+Values are kept as they are: what comes back is the object that was stored, not a copy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cachine import _core, _read_through
+from cachine._read_through import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["AsyncInMemoryCache", "InMemoryCache"]
+
+_MISSING = object()
+
+
+class _Shared(_core.Memory):
+    """What both caches have: everything that never waits."""
+
+    def __init__(
+        self,
+        max_size: int | None = None,
+        eviction_policy: Any = None,
+        namespace: str | None = None,
+        *,
+        max_weight: int | None = None,
+        weigher: Callable[[str, Any], int] | None = None,
+    ) -> None:
+        super().__init__(
+            max_size, eviction_policy, namespace, max_weight=max_weight, weigher=weigher
+        )
+        self.max_size = max_size
+
+    def with_namespace(self, namespace: str) -> Any:
+        """Return a view on the same store whose keys begin with ``namespace:``.
+
+        Inside a namespace it is a child: ``x`` in ``a`` is ``a:x``, and clearing ``a`` clears it.
+        Closing a view leaves the store open.
+        """
+        view = type(self).__new__(type(self))
+        view._share(self, namespace)
+        view.max_size = self.max_size
+        return view
+
+    def get_stats(self) -> dict[str, Any]:
+        """Return what was counted through this cache.
+
+        ``hits``, ``misses``, ``hit_rate`` (0.0 to 1.0), ``errors``, ``avg_latency_ms`` (of a
+        sample of the reads), ``sets``, ``deletes``, ``stale``, ``coalesced``, ``evictions``.
+        """
+        counts, hit_rate, latency = self._counts()
+        names = ("hits", "misses", "stale", "coalesced", "sets", "deletes", "evictions", "errors")
+        stats: dict[str, Any] = dict(zip(names, counts))
+        return {**stats, "hit_rate": hit_rate, "avg_latency_ms": latency}
+
+    def reset_stats(self) -> None:
+        """Start every counter at zero."""
+        self._reset_counts()
+
+    def _health(self) -> dict[str, Any]:
+        from time import perf_counter
+
+        start = perf_counter()
+        health: dict[str, Any] = {"healthy": True, "latency_ms": 0.0, "backend": "inmemory"}
+        try:
+            self._check_open("ping")
+            self._peek()
+        except Exception as error:
+            health.update(healthy=False, error=str(error))
+        health["latency_ms"] = (perf_counter() - start) * 1000.0
+        return health
+
+    def __len__(self) -> int:
+        return self._len()
+
+    def __bool__(self) -> bool:
+        return True  # An empty cache is still a cache.
+
+    def __repr__(self) -> str:
+        state = ", closed" if self.closed else ""
+        return f"{type(self).__name__}(namespace={self.namespace!r}{state})"
+
+
+def _plan(key: str, options: dict[str, Any]) -> tuple[Plan, _core.Terms]:
+    """The plan of a get_or_set, from the same options as ``cached`` has."""
+    known = {"condition", "cache_none", "jitter", "stale_ttl", "tags", "tags_from_result", "ttl"}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise TypeError(
+            f"get_or_set got an unexpected option {unknown[0]!r}; it takes {', '.join(sorted(known))}"
+        )
+    tags = options.get("tags")
+    if isinstance(tags, (str, bytes)):
+        raise TypeError(f"tags must be an iterable of str, not one {type(tags).__name__}")
+    plan = Plan(
+        "get_or_set",
+        options.get("condition"),
+        options.get("cache_none", False),
+        tags,
+        options.get("tags_from_result"),
+    )
+    terms = _core.Terms(options.get("ttl"), options.get("stale_ttl"), options.get("jitter"), True)
+    return plan, terms
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+class InMemoryCache(_Shared):
+    """A thread-safe cache in the memory of this process.
+
+    Args:
+        max_size: the most entries it holds; None for no bound.
+        eviction_policy: who leaves when it is full, from :mod:`cachine.strategies`; LRU if None.
+        namespace: what every key begins with, followed by a colon.
+        max_weight: the most weight it holds in all; goes with ``weigher``.
+        weigher: a callable ``(key, value) -> int`` that says what an entry weighs.
+
+    Raises:
+        ConfigError: a bound below 1, a reserved namespace, ``max_weight`` without ``weigher``.
+        TypeError: an option of the wrong type.
+
+    Times are seconds (int or float) or a timedelta.
+    """
+
+    def get_or_set(self, key: str, factory: Any, ttl: Any = None, **options: Any) -> Any:
+        """Return the value of a key, or compute, store and return it.
+
+        At most one computation of a key runs at a time; everybody else waits for its result.
+
+        Args:
+            key: the key.
+            factory: a callable without arguments, or the value itself.
+            ttl: seconds or a timedelta; None for ever.
+            options: ``condition``, ``cache_none``, ``jitter``, ``stale_ttl``, ``tags`` and
+                ``tags_from_result``, as in :func:`cachine.cached`.
+        """
+        found = self._fresh(key, _MISSING)
+        if found is not _MISSING:
+            return found
+        plan, terms = _plan(key, {**options, "ttl": ttl})
+        make = factory if callable(factory) else _constant(factory)
+        return _read_through.read(self._call(key, terms), plan, make, (), {})
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the values of those keys that have one, in the order of the keys."""
+        found = {}
+        for key in _keys(keys):
+            value = self.get(key, _MISSING)
+            if value is not _MISSING:
+                found[key] = value
+        return found
+
+    def set_many(self, mapping: Mapping[str, Any], ttl: Any = None) -> None:
+        """Store several values; nothing is stored when one of the keys is no key."""
+        for key in mapping:
+            self.exists(key)
+        for key, value in mapping.items():
+            self.set(key, value, ttl)
+
+    def delete_many(self, keys: Iterable[str]) -> int:
+        """Remove several keys; how many live entries there were."""
+        return sum([self.delete(key) for key in _keys(keys)])
+
+    def ping(self) -> dict[str, Any]:
+        """Return ``healthy``, ``latency_ms`` and ``backend``, and ``error`` when not healthy."""
+        return self._health()
+
+    def ping_ok(self) -> bool:
+        """Whether the cache can be used."""
+        return bool(self._health()["healthy"])
+
+    def __enter__(self) -> Any:
+        self._check_open("enter")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _keys(keys: Iterable[str]) -> list[str]:
+    if isinstance(keys, (str, bytes)):
+        raise TypeError(f"keys must be an iterable of str, not one {type(keys).__name__}")
+    return list(dict.fromkeys(keys))
+
+
+class AsyncInMemoryCache(_Shared):
+    """The same cache with coroutine functions, for code that may move to Redis.
+
+    Takes the arguments of :class:`InMemoryCache`. One cache serves any number of event loops.
+    """
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key, or the default."""
+        return _core.Memory.get(self, key, default)
+
+    async def set(self, key: str, value: Any, ttl: Any = None, *, tags: Any = None) -> None:
+        """Store a value for ttl seconds, or until it is removed."""
+        _core.Memory.set(self, key, value, ttl, tags=tags)
+
+    async def delete(self, key: str) -> bool:
+        """Remove a key; True when a live entry was removed."""
+        return _core.Memory.delete(self, key)
+
+    async def exists(self, key: str) -> bool:
+        """Whether a key has a live entry."""
+        return _core.Memory.exists(self, key)
+
+    async def clear(self, *, dangerously_clear_all: bool = False) -> None:
+        """Remove every entry of this namespace."""
+        _core.Memory.clear(self, dangerously_clear_all=dangerously_clear_all)
+
+    async def ttl(self, key: str) -> int | None:
+        """Return the seconds that a key has left, rounded up, or None."""
+        return _core.Memory.ttl(self, key)
+
+    async def expire(self, key: str, ttl: Any) -> bool:
+        """Give a live entry a new life of ttl seconds; True when there was one."""
+        return _core.Memory.expire(self, key, ttl)
+
+    async def expire_at(self, key: str, when: Any) -> bool:
+        """Let a live entry end at a time; True when there was one."""
+        return _core.Memory.expire_at(self, key, when)
+
+    async def persist(self, key: str) -> bool:
+        """Let a live entry live for ever; True when it had an end."""
+        return _core.Memory.persist(self, key)
+
+    async def touch(self, key: str, ttl: Any = None) -> bool:
+        """Count as a use of a live entry, and renew its ttl if one is given."""
+        return _core.Memory.touch(self, key, ttl)
+
+    async def incr(self, key: str, delta: int = 1, ttl_on_create: Any = None) -> int:
+        """Add to a counter and return the new number."""
+        return _core.Memory.incr(self, key, delta, ttl_on_create)
+
+    async def decr(self, key: str, delta: int = 1, ttl_on_create: Any = None) -> int:
+        """Subtract from a counter and return the new number."""
+        return _core.Memory.decr(self, key, delta, ttl_on_create)
+
+    async def add_tags(self, key: str, tags: Iterable[str]) -> bool:
+        """Add tags to a live entry; True when there was one."""
+        return _core.Memory.add_tags(self, key, tags)
+
+    async def invalidate_tags(self, tags: Iterable[str]) -> int:
+        """Remove every entry that has one of the tags; how many live ones there were."""
+        return _core.Memory.invalidate_tags(self, tags)
+
+    async def get_or_set(self, key: str, factory: Any, ttl: Any = None, **options: Any) -> Any:
+        """Return the value of a key, or compute, store and return it.
+
+        The factory is a coroutine function, a callable, or the value itself; the options are
+        those of :meth:`InMemoryCache.get_or_set`.
+        """
+        found = self._fresh(key, _MISSING)
+        if found is not _MISSING:
+            return found
+        from cachine import _read_through_async
+
+        plan, terms = _plan(key, {**options, "ttl": ttl})
+        make = factory if callable(factory) else _constant(factory)
+        call = self._call(key, terms)
+        return await _read_through_async.read(call, plan, make, (), {}, True)
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the values of those keys that have one, in the order of the keys."""
+        found = {}
+        for key in _keys(keys):
+            value = _core.Memory.get(self, key, _MISSING)
+            if value is not _MISSING:
+                found[key] = value
+        return found
+
+    async def set_many(self, mapping: Mapping[str, Any], ttl: Any = None) -> None:
+        """Store several values; nothing is stored when one of the keys is no key."""
+        for key in mapping:
+            _core.Memory.exists(self, key)
+        for key, value in mapping.items():
+            _core.Memory.set(self, key, value, ttl)
+
+    async def delete_many(self, keys: Iterable[str]) -> int:
+        """Remove several keys; how many live entries there were."""
+        return sum([_core.Memory.delete(self, key) for key in _keys(keys)])
+
+    async def ping(self) -> dict[str, Any]:
+        """Return ``healthy``, ``latency_ms`` and ``backend``, and ``error`` when not healthy."""
+        return self._health()
+
+    async def ping_ok(self) -> bool:
+        """Whether the cache can be used."""
+        return bool(self._health()["healthy"])
+
+    async def close(self) -> None:
+        """End the use of this cache."""
+        _core.Memory.close(self)
+
+    async def __aenter__(self) -> Any:
+        self._check_open("enter")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        _core.Memory.close(self)
