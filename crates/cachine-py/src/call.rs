@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 
 use crate::convert;
 use crate::errors::OrRaise;
-use crate::host::{Outcome, PyHost, Shelf};
+use crate::host::{Object, Outcome, PyHost, Shelf};
 
 /// How long a function's values live, and whether its callers share one computation.
 #[pyclass(frozen, module = "cachine._core")]
@@ -40,7 +40,7 @@ pub(crate) struct Call {
 #[derive(Default)]
 struct State {
     /// Those of the function, its instance and its arguments; given to the entry.
-    tags: Vec<Tag<Py<PyAny>>>,
+    tags: Vec<Tag<Object>>,
     declared: Vec<Box<str>>,
     value: Option<Py<PyAny>>,
     lease: Option<Lease<PyHost>>,
@@ -96,7 +96,7 @@ impl Call {
         key: Box<[u8]>,
         terms: Arc<Terms>,
         function: Option<Arc<Counters>>,
-        tags: Vec<Tag<Py<PyAny>>>,
+        tags: Vec<Tag<Object>>,
     ) -> Self {
         let state = State { tags, ..State::default() };
         Self { shelf, view, key, terms, function, state: Mutex::new(state) }
@@ -131,7 +131,7 @@ impl Call {
         let share = self.terms.singleflight && !alone;
         let counted = std::mem::replace(&mut self.state().counted, true);
         let ask = Ask { key: &self.key, share, held: &held, counted };
-        let step = self.view.store().begin(ask, self.tally(), |value| value.clone_ref(py));
+        let step = self.view.store().begin(ask, self.tally(), |value| value.get(py));
         let mut state = self.state();
         let (told, old) = match step {
             Step::Hit(value) => (told::HIT, state.value.replace(value)),
@@ -209,7 +209,7 @@ impl Call {
             tags
         };
         tags.extend(late.iter().map(|name| Tag { name: name.clone(), anchor: None }));
-        let new = New { value: value.clone().unbind(), life, weight, tags };
+        let new = New { value: Object::new(value), life, weight, tags };
         Ok(lease.fill(new, &late, outcome, self.tally()))
     }
 

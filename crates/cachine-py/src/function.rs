@@ -21,7 +21,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::binding::{Arguments, Refused, Signature};
 use crate::call::{Call, Terms};
 use crate::encode::Encoder;
-use crate::host::{PyHost, Shelf};
+use crate::host::{Object, PyHost, Shelf};
 use crate::identity::{self, Anchor, Part};
 use crate::memory::Memory;
 
@@ -94,12 +94,7 @@ impl FunctionCore {
             Err(refused) => return self.refuse(py, refused).map(|()| elsewhere()),
         }
         let tally = Tally { cache: route.view.counters(), function: Some(&self.counters) };
-        let found = route.view.store().get_fresh(key.as_bytes(), tally, |value| {
-            let value = value.as_ptr();
-            // SAFETY: the store holds a reference, and this thread is attached.
-            unsafe { ffi::Py_INCREF(value) };
-            value
-        });
+        let found = route.view.store().get_fresh(key.as_bytes(), tally, Object::copy);
         Ok(found.unwrap_or_else(elsewhere))
     }
 
@@ -256,11 +251,11 @@ impl FunctionCore {
         key.finish(route.prefix.len());
         let mut tags = vec![Tag {
             name: route.tag.clone(),
-            anchor: Some(route.anchor.clone_ref(py).into_any()),
+            anchor: Some(Object::new(route.anchor.bind(py))),
         }];
         tags.extend(anchors.into_iter().map(|(number, anchor)| Tag {
             name: identity::tag(number),
-            anchor: anchor.map(Py::into_any),
+            anchor: anchor.map(|anchor| Object::new(anchor.bind(py))),
         }));
         Ok(Some(self.start(py, route, key.as_bytes(), tags)))
     }
@@ -273,7 +268,7 @@ impl FunctionCore {
         let text = crate::convert::key(key, "cached")?;
         cachine::core::key::validate(text, "cached").map_err(|e| crate::errors::raise(py, &e))?;
         let physical = [&route.prefix[..route.namespace], text.as_bytes()].concat();
-        let anchor = Some(route.anchor.clone_ref(py).into_any());
+        let anchor = Some(Object::new(route.anchor.bind(py)));
         let tags = vec![Tag { name: route.tag.clone(), anchor }];
         Ok(self.start(py, route, &physical, tags))
     }
@@ -354,7 +349,7 @@ impl FunctionCore {
         py: Python<'_>,
         route: &MemoryRoute,
         key: &[u8],
-        tags: Vec<Tag<Py<PyAny>>>,
+        tags: Vec<Tag<Object>>,
     ) -> Call {
         let view = Arc::clone(&route.view);
         let counters = Some(Arc::clone(&self.counters));

@@ -4,8 +4,11 @@
 //! released before anything of Python runs. So it is always free when the garbage collector
 //! traverses the store and when the process forks.
 
+use std::ptr::NonNull;
+
 use cachine::core::store::{Host, Store};
 use pyo3::PyTraverseError;
+use pyo3::ffi;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 
@@ -13,6 +16,57 @@ use crate::identity::Identities;
 
 /// The door's side of the engine.
 pub(crate) struct PyHost;
+
+/// A stored object.
+///
+/// Unlike a `Py` it is released at once wherever that happens: pyo3 puts a release off when it does
+/// not know that the thread is attached, and in the slots of [`crate::raw`] it does not.
+#[repr(transparent)]
+pub(crate) struct Object(NonNull<ffi::PyObject>);
+
+// SAFETY: only threads that are attached to the interpreter have an object to copy or to drop; the
+// rules of this module give none to others.
+unsafe impl Send for Object {}
+// SAFETY: as above.
+unsafe impl Sync for Object {}
+
+impl Object {
+    /// One more reference to an object.
+    pub(crate) fn new(object: &Bound<'_, PyAny>) -> Self {
+        let pointer = object.clone().into_ptr();
+        // SAFETY: a bound object is never null.
+        Self(unsafe { NonNull::new_unchecked(pointer) })
+    }
+
+    /// The object, as a new reference.
+    #[inline]
+    pub(crate) fn get(&self, py: Python<'_>) -> Py<PyAny> {
+        // SAFETY: this holds a reference, so the object is alive.
+        unsafe { Bound::from_borrowed_ptr(py, self.0.as_ptr()).unbind() }
+    }
+
+    /// The object, as a new reference without an owner.
+    #[inline]
+    pub(crate) fn copy(&self) -> *mut ffi::PyObject {
+        // SAFETY: this holds a reference, and the thread is attached.
+        unsafe { ffi::Py_INCREF(self.0.as_ptr()) };
+        self.0.as_ptr()
+    }
+
+    /// Whether this is that object.
+    pub(crate) fn is(&self, other: &Py<PyAny>) -> bool {
+        self.0.as_ptr() == other.as_ptr()
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // SAFETY: asks about the calling thread only.
+        debug_assert!(unsafe { ffi::PyGILState_Check() } == 1, "the thread is attached");
+        // SAFETY: this reference is ours, and is used no more.
+        unsafe { ffi::Py_DECREF(self.0.as_ptr()) };
+    }
+}
 
 /// What a computation came to, for everyone who waited for it.
 pub(crate) enum Outcome {
@@ -23,7 +77,7 @@ pub(crate) enum Outcome {
 }
 
 impl Host for PyHost {
-    type Value = Py<PyAny>;
+    type Value = Object;
     type Outcome = Outcome;
     type Waker = Py<PyAny>;
     type Lock<T> = crate::gil::GilLock<T>;
@@ -55,6 +109,8 @@ impl Shelf {
         let mut result = Ok(());
         let seen = self.store.try_each(|value| {
             if result.is_ok() {
+                // SAFETY: the collector only looks at the pointer; the count is not changed.
+                let value = unsafe { &*std::ptr::from_ref(value).cast::<Py<PyAny>>() };
                 result = visit.call(value);
             }
         });

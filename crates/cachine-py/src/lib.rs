@@ -8,10 +8,12 @@
 //! | [`binding`], [`encode`], [`identity`] | from arguments to a key |
 //! | [`convert`], [`errors`] | arguments in, exceptions out |
 //! | [`host`], [`gil`], [`fork`] | what the interpreter asks of whoever holds its objects |
+//! | [`clock`] | a clock that tests move |
 //! | [`raw`] | the two types that are made by hand, and nearly all unsafe code |
 
 mod binding;
 mod call;
+mod clock;
 mod convert;
 mod encode;
 mod errors;
@@ -31,6 +33,8 @@ mod _core {
     #[pymodule_export]
     use crate::call::{Call, Terms};
     #[pymodule_export]
+    use crate::clock::FakeClock;
+    #[pymodule_export]
     use crate::fork::forget_flights;
     #[pymodule_export]
     use crate::function::FunctionCore;
@@ -38,4 +42,11 @@ mod _core {
     use crate::memory::Memory;
     #[pymodule_export]
     use crate::raw::function::{function_type, new_function};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::raw::get::install(&module.py().get_type::<crate::memory::Memory>())
+    }
 }

@@ -6,22 +6,23 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use cachine::core::clock::Clock;
 use cachine::core::key::Namespace;
 use cachine::core::policy::Eviction;
 use cachine::core::store::{Bounds, Remaining};
 use cachine::{Value, View};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::ffi;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyString, PyTuple};
 
 use crate::call::{Call, Terms};
+use crate::clock;
 use crate::convert::{self, type_name};
 use crate::errors::{self, OrRaise};
 use crate::fork;
-use crate::host::{PyHost, Shelf};
+use crate::host::{Object, PyHost, Shelf};
 use crate::identity::Identities;
 
 /// A cache in the memory of this process.
@@ -36,6 +37,18 @@ struct Inner {
 }
 
 impl Memory {
+    /// The value of a key as a new reference; null when there is none.
+    #[inline]
+    pub(crate) fn look_up(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+    ) -> PyResult<*mut ffi::PyObject> {
+        let key = convert::key(key, "get")?;
+        let found = self.view()?.get(key, Object::copy).or_raise(py)?;
+        Ok(found.unwrap_or(std::ptr::null_mut()))
+    }
+
     #[inline]
     fn inner(&self) -> PyResult<&Inner> {
         self.inner.get().ok_or_else(|| {
@@ -141,7 +154,7 @@ impl Memory {
             return Err(errors::make(py, "ConfigError", message, "InMemoryCache", false));
         }
         let namespace = self::namespace(py, namespace)?;
-        let view = Arc::new(View::new(bounds, namespace, Clock::System));
+        let view = Arc::new(View::new(bounds, namespace, clock::current()));
         fork::watch(&view);
         let shelf = Shelf {
             store: Arc::clone(view.store()),
@@ -154,17 +167,19 @@ impl Memory {
             .map_err(|_| PyRuntimeError::new_err("this cache was initialised before"))
     }
 
-    /// Return the value of a key, or the default.
+    /// What `get` does for a call with keywords.
     #[pyo3(signature = (key, default=None))]
-    fn get(
+    fn _get(
         &self,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
-        default: Option<Py<PyAny>>,
-    ) -> PyResult<Option<Py<PyAny>>> {
-        let key = convert::key(key, "get")?;
-        let found = self.view()?.get(key, |value| value.clone_ref(py)).or_raise(py)?;
-        Ok(found.or(default))
+        default: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let default = default.map_or_else(|| py.None(), |default| default.clone().unbind());
+        let found = self.look_up(py, key)?;
+        // SAFETY: a look-up gives a new reference or null.
+        let found = unsafe { Bound::from_owned_ptr_or_opt(py, found) };
+        Ok(found.map_or(default, Bound::unbind))
     }
 
     /// Store a value for ttl seconds, or until it is removed.
@@ -181,7 +196,7 @@ impl Memory {
         let ttl = convert::optional_span(ttl, "ttl")?;
         let tags = convert::tags(tags)?;
         let weight = self.weigh(key, value)?;
-        let value = Value { value: value.clone().unbind(), ttl, tags: &tags, weight };
+        let value = Value { value: Object::new(value), ttl, tags: &tags, weight };
         self.view()?.set(key, value).or_raise(py)
     }
 
@@ -330,7 +345,7 @@ impl Memory {
         let key = convert::key(key, "get_or_set")?;
         let view = self.view()?;
         view.open("get_or_set").or_raise(py)?;
-        Ok(view.get_fresh(key, |value| value.clone_ref(py)).unwrap_or(default))
+        Ok(view.get_fresh(key, |value| value.get(py)).unwrap_or(default))
     }
 
     /// Looks at the store, for a ping.
@@ -410,7 +425,7 @@ impl Memory {
         view.open(operation).or_raise(py)?;
         cachine::core::key::validate(key, operation).or_raise(py)?;
         loop {
-            let stored = view.peek(key, |value| value.clone_ref(py));
+            let stored = view.peek(key, |value| value.get(py));
             let before = match &stored {
                 None => 0,
                 Some(value) => counter(value.bind(py), operation)?,
@@ -423,7 +438,7 @@ impl Memory {
             };
             let new = PyInt::new(py, after).into_any();
             let weight = self.weigh(key, &new)?;
-            let new = new.unbind();
+            let new = Object::new(&new);
             let done = match stored {
                 None => view.add(key, Value { value: new, ttl, tags: &[], weight }).or_raise(py)?,
                 Some(old) => view.replace(key, new, |value| value.is(&old)).or_raise(py)?,

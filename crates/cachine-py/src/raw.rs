@@ -8,12 +8,15 @@
 
 pub(crate) mod coroutine;
 pub(crate) mod function;
+pub(crate) mod get;
 
 use std::ffi::{CStr, c_int, c_void};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyDict, PyTuple, PyType};
+
+use crate::function::arguments;
 
 unsafe extern "C-unwind" {
     /// The interpreter's own, declared as what it is: a call that a dying thread unwinds through.
@@ -90,4 +93,39 @@ pub(crate) fn guarded(
             std::ptr::null_mut()
         }
     }
+}
+
+/// Packs an argument vector into a tuple, and a dictionary or None; false with an exception set
+/// when there is no memory.
+pub(crate) unsafe fn pack(
+    values: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+    args: *mut *mut ffi::PyObject,
+    kwargs: *mut *mut ffi::PyObject,
+) -> bool {
+    let packed = guarded(|py| {
+        // SAFETY: the caller passes live arguments and places for two results.
+        unsafe {
+            let given = arguments(values, count, names);
+            let object = |value: &*mut ffi::PyObject| Bound::from_borrowed_ptr(py, *value);
+            let tuple = PyTuple::new(py, given.values[..count].iter().map(object))?;
+            let named = if names.is_null() {
+                Bound::from_borrowed_ptr(py, ffi::Py_None())
+            } else {
+                let named = PyDict::new(py);
+                let keys = Bound::from_borrowed_ptr(py, names).cast_into::<PyTuple>()?;
+                for (key, value) in keys.iter().zip(&given.values[count..]) {
+                    named.set_item(key, object(value))?;
+                }
+                named.into_any()
+            };
+            *args = tuple.into_ptr();
+            *kwargs = named.into_ptr();
+        }
+        // Any pointer but null: it is not followed.
+        // SAFETY: `args` was set above.
+        Ok(unsafe { *args })
+    });
+    !packed.is_null()
 }

@@ -94,6 +94,7 @@ impl<H: Host> Lease<H> {
             if let Some(fill) = fill.as_ref().ok().filter(|_| may_store) {
                 state.fills.unpause(&fill.key);
                 let hash = store.hash(&fill.key);
+                tally.set();
                 store.put(state, &fill.key, hash, new, tally, garbage);
             } else {
                 discard(new.value, new.tags, garbage);

@@ -14,8 +14,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
-use super::function::{FunctionObject, pack};
-use super::{PyObject_CallFunctionObjArgs, guarded, make_type, no_slot, slot};
+use super::function::FunctionObject;
+use super::{PyObject_CallFunctionObjArgs, guarded, make_type, no_slot, pack, slot};
 use crate::function::arguments;
 
 #[repr(C)]

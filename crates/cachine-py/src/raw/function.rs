@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
-use super::{PyObject_CallFunctionObjArgs, guarded, make_type, no_slot, offset, slot};
+use super::{PyObject_CallFunctionObjArgs, guarded, make_type, no_slot, offset, pack, slot};
 use crate::function::{FunctionCore, arguments};
 
 /// How vectorcall calls, with a frame that may be unwound.
@@ -165,41 +165,6 @@ unsafe fn answer(
         let arguments = unsafe { arguments(values, count, names) };
         core.look_up(py, arguments)
     })
-}
-
-/// Packs an argument vector into a tuple, and a dictionary or None; false with an exception set
-/// when there is no memory.
-pub(crate) unsafe fn pack(
-    values: *const *mut ffi::PyObject,
-    count: usize,
-    names: *mut ffi::PyObject,
-    args: *mut *mut ffi::PyObject,
-    kwargs: *mut *mut ffi::PyObject,
-) -> bool {
-    let packed = guarded(|py| {
-        // SAFETY: the caller passes live arguments and places for two results.
-        unsafe {
-            let given = arguments(values, count, names);
-            let object = |value: &*mut ffi::PyObject| Bound::from_borrowed_ptr(py, *value);
-            let tuple = PyTuple::new(py, given.values[..count].iter().map(object))?;
-            let named = if names.is_null() {
-                Bound::from_borrowed_ptr(py, ffi::Py_None())
-            } else {
-                let named = pyo3::types::PyDict::new(py);
-                let keys = Bound::from_borrowed_ptr(py, names).cast_into::<PyTuple>()?;
-                for (key, value) in keys.iter().zip(&given.values[count..]) {
-                    named.set_item(key, object(value))?;
-                }
-                named.into_any()
-            };
-            *args = tuple.into_ptr();
-            *kwargs = named.into_ptr();
-        }
-        // Any pointer but null: it is not followed.
-        // SAFETY: `args` was set above.
-        Ok(unsafe { *args })
-    });
-    !packed.is_null()
 }
 
 /// Reading the function from an instance binds it.
