@@ -98,23 +98,6 @@ impl FunctionCore {
         Ok(found.unwrap_or_else(elsewhere))
     }
 
-    /// The same for arguments in a tuple and a dictionary: the value, or `NotImplemented`.
-    pub(crate) fn look_up_packed(
-        &self,
-        py: Python<'_>,
-        args: *mut ffi::PyObject,
-        kwargs: *mut ffi::PyObject,
-    ) -> PyResult<*mut ffi::PyObject> {
-        // SAFETY: the caller holds a tuple, and a dictionary or None.
-        let (args, kwargs) = unsafe {
-            (Bound::from_borrowed_ptr(py, args), Bound::from_borrowed_ptr(py, kwargs))
-        };
-        let kwargs = kwargs.cast_into::<PyDict>().ok();
-        Self::with_arguments(&args.cast_into::<PyTuple>()?, kwargs.as_ref(), |given| {
-            self.look_up(py, given)
-        })?
-    }
-
     /// A call that does not fit the signature is the function's own to complain about; an argument
     /// that can't be in a key is an error that names the parameter.
     #[cold]

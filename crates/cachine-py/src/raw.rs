@@ -51,7 +51,7 @@ pub(crate) fn offset(name: &'static CStr, offset: usize) -> ffi::PyMemberDef {
 pub(crate) fn make_type<'py>(
     py: Python<'py>,
     name: &'static CStr,
-    size: usize,
+    (size, item): (usize, usize),
     flags: u64,
     slots: Vec<ffi::PyType_Slot>,
     bases: Option<&Bound<'py, PyAny>>,
@@ -60,7 +60,7 @@ pub(crate) fn make_type<'py>(
     let mut spec = ffi::PyType_Spec {
         name: name.as_ptr(),
         basicsize: c_int::try_from(size).unwrap_or(c_int::MAX),
-        itemsize: 0,
+        itemsize: c_int::try_from(item).unwrap_or(0),
         flags: (ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC) as u32 | flags as u32,
         slots: slots.as_mut_ptr(),
     };

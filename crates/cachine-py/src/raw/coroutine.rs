@@ -20,15 +20,17 @@ use crate::function::arguments;
 
 #[repr(C)]
 struct CallObject {
-    base: ffi::PyObject,
+    base: ffi::PyVarObject,
     function: *mut ffi::PyObject,
-    /// Arguments by position.
-    args: *mut ffi::PyObject,
-    /// Arguments by name, or None.
-    kwargs: *mut ffi::PyObject,
+    /// The names of the arguments by name, or null.
+    names: *mut ffi::PyObject,
     /// The coroutine of the glue, once there is one.
     inner: *mut ffi::PyObject,
     state: State,
+    /// How many arguments there are, 0 once they have been let go.
+    count: usize,
+    /// The arguments, first those by position.
+    values: [*mut ffi::PyObject; 0],
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -83,7 +85,7 @@ pub(crate) fn make(py: Python<'_>) -> PyResult<&Py<PyType>> {
         #[cfg(Py_3_10)]
         slots.push(slot(ffi::Py_am_send, am_send as *mut c_void));
         slots.push(no_slot());
-        let size = size_of::<CallObject>();
+        let size = (size_of::<CallObject>(), size_of::<*mut ffi::PyObject>());
         make_type(py, c"cachine.CachedCall", size, 0, slots, None).map(Bound::unbind)
     })
 }
@@ -101,25 +103,38 @@ pub(crate) unsafe fn new(
     names: *mut ffi::PyObject,
 ) -> PyResult<*mut ffi::PyObject> {
     let kind = make(py)?;
-    let (mut args, mut kwargs) = (null_mut(), null_mut());
-    // SAFETY: the caller's promise; the type is ours, so the object has our layout.
+    // SAFETY: the caller's promise; the type is ours, so the object has our layout, with room for
+    // as many arguments as it was made for.
     unsafe {
-        if !pack(values, count, names, &raw mut args, &raw mut kwargs) {
-            return Err(PyErr::fetch(py));
-        }
-        let object = ffi::PyType_GenericAlloc(kind.as_ptr().cast(), 0);
+        let given = arguments(values, count, names).values;
+        let room = given.len().cast_signed();
+        let object = ffi::PyType_GenericAlloc(kind.as_ptr().cast(), room);
         if object.is_null() {
-            ffi::Py_DECREF(args);
-            ffi::Py_DECREF(kwargs);
             return Err(PyErr::fetch(py));
         }
         let call = object.cast::<CallObject>();
         ffi::Py_INCREF(function);
+        ffi::Py_XINCREF(names);
         (*call).function = function;
-        (*call).args = args;
-        (*call).kwargs = kwargs;
+        (*call).names = names;
         (*call).state = State::Created;
+        let places = (&raw mut (*call).values).cast::<*mut ffi::PyObject>();
+        for (at, &value) in given.iter().enumerate() {
+            ffi::Py_INCREF(value);
+            places.add(at).write(value);
+        }
+        (*call).count = given.len();
         Ok(object)
+    }
+}
+
+impl CallObject {
+    /// The arguments by position and how many there are, and the names of the others.
+    fn arguments(&self) -> (*const *mut ffi::PyObject, usize, *mut ffi::PyObject) {
+        // SAFETY: `names` is null or a tuple.
+        let named =
+            if self.names.is_null() { 0 } else { unsafe { ffi::PyTuple_Size(self.names) } };
+        ((&raw const self.values).cast(), self.count - named.unsigned_abs(), self.names)
     }
 }
 
@@ -151,10 +166,17 @@ unsafe extern "C-unwind" fn step(this: *mut ffi::PyObject, sent: *mut ffi::PyObj
             }
             ffi::Py_DECREF(found);
             let core = (*(*call).function.cast::<FunctionObject>()).core();
+            let (values, count, names) = (*call).arguments();
+            let (mut args, mut kwargs) = (null_mut(), null_mut());
+            if !pack(values, count, names, &raw mut args, &raw mut kwargs) {
+                finish(call);
+                return RAISED;
+            }
             let end: *mut ffi::PyObject = null_mut();
-            let (function, args, kwargs) = ((*call).function, (*call).args, (*call).kwargs);
-            let inner =
-                PyObject_CallFunctionObjArgs((*core).miss.as_ptr(), function, args, kwargs, end);
+            let (miss, function) = ((*core).miss.as_ptr(), (*call).function);
+            let inner = PyObject_CallFunctionObjArgs(miss, function, args, kwargs, end);
+            ffi::Py_DECREF(args);
+            ffi::Py_DECREF(kwargs);
             if inner.is_null() {
                 finish(call);
                 return RAISED;
@@ -182,20 +204,8 @@ unsafe fn begin(call: *mut CallObject) -> *mut ffi::PyObject {
         // SAFETY: the object is ours and holds its function and arguments.
         unsafe {
             let core = &*(*(*call).function.cast::<FunctionObject>()).core();
-            let args = (*call).args;
-            let kwargs = (*call).kwargs;
-            if kwargs != ffi::Py_None() {
-                return core.look_up_packed(py, args, kwargs);
-            }
-            let count = ffi::PyTuple_Size(args).unsigned_abs();
-            let mut few = [null_mut(); 8];
-            if count > few.len() {
-                return core.look_up_packed(py, args, kwargs);
-            }
-            for (at, place) in few[..count].iter_mut().enumerate() {
-                *place = ffi::PyTuple_GetItem(args, at.cast_signed());
-            }
-            let given = arguments(few.as_ptr(), count, null_mut());
+            let (values, count, names) = (*call).arguments();
+            let given = arguments(values, count, names);
             core.look_up(py, given)
         }
     })
@@ -261,9 +271,12 @@ unsafe fn finish(call: *mut CallObject) {
     // SAFETY: each field is a reference of ours or null, and is emptied before it is released.
     unsafe {
         (*call).state = State::Finished;
-        for field in
-            [&raw mut (*call).args, &raw mut (*call).kwargs, &raw mut (*call).inner]
-        {
+        let count = std::mem::replace(&mut (*call).count, 0);
+        let places = (&raw mut (*call).values).cast::<*mut ffi::PyObject>();
+        for at in 0..count {
+            ffi::Py_XDECREF(places.add(at).replace(null_mut()));
+        }
+        for field in [&raw mut (*call).names, &raw mut (*call).inner] {
             ffi::Py_XDECREF(std::mem::replace(&mut *field, null_mut()));
         }
     }
@@ -424,7 +437,10 @@ unsafe extern "C" fn traverse(
     unsafe {
         let call = this.cast::<CallObject>();
         let kind = ffi::Py_TYPE(this).cast();
-        for held in [kind, (*call).function, (*call).args, (*call).kwargs, (*call).inner] {
+        let values = (&raw const (*call).values).cast::<*mut ffi::PyObject>();
+        let values = std::slice::from_raw_parts(values, (*call).count);
+        let own = [kind, (*call).function, (*call).names, (*call).inner];
+        for held in own.iter().chain(values).copied() {
             if !held.is_null() {
                 let stop = visit(held, argument);
                 if stop != 0 {
@@ -482,4 +498,5 @@ unsafe fn never_awaited(function: *mut ffi::PyObject) {
     }
 }
 
-const _: () = assert!(offset_of!(CallObject, function) == size_of::<ffi::PyObject>());
+// The arguments have to begin where the interpreter counts their room from.
+const _: () = assert!(offset_of!(CallObject, values) == size_of::<CallObject>());

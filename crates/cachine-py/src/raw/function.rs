@@ -86,7 +86,7 @@ pub(crate) fn function_type<'py>(
     ];
     let flags = ffi::Py_TPFLAGS_HAVE_VECTORCALL | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
     let bases = PyTuple::new(py, [surface])?;
-    let size = size_of::<FunctionObject>();
+    let size = (size_of::<FunctionObject>(), 0);
     let name = c"cachine.CachedFunction";
     let made = make_type(py, name, size, flags as u64, slots, Some(bases.as_any()))?;
     drop(BOUND.set(py, bound));
