@@ -117,11 +117,7 @@ impl CallKey {
     #[inline]
     pub fn integer(&mut self, value: i64) {
         self.byte(b'i');
-        if (0..10).contains(&value) {
-            self.byte(b'0' + value as u8);
-        } else {
-            self.decimal(value.unsigned_abs(), value < 0);
-        }
+        self.decimal(value.unsigned_abs(), value < 0);
     }
 
     /// An integer outside 64 bits: `digits` is its magnitude, lower-case hexadecimal without
@@ -134,6 +130,9 @@ impl CallKey {
 
     #[inline]
     fn decimal(&mut self, mut value: u64, negative: bool) {
+        if value < 10 && !negative {
+            return self.byte(b'0' + (value % 10) as u8);
+        }
         let mut digits = [0; 21];
         let mut at = digits.len();
         loop {
@@ -184,11 +183,7 @@ impl CallKey {
     #[inline]
     fn counted(&mut self, kind: u8, length: usize) {
         self.byte(kind);
-        if length < 10 {
-            self.byte(b'0' + length as u8);
-        } else {
-            self.decimal(length as u64, false);
-        }
+        self.decimal(length as u64, false);
         self.byte(b'"');
     }
 
@@ -264,13 +259,11 @@ pub fn prefix(name: &str, version: Option<&str>, twin: u64) -> String {
         encoded.text(text);
         String::from_utf8_lossy(encoded.as_bytes()).into_owned()
     };
-    let mut prefix = if !name.is_empty() && name.chars().all(is_plain) {
-        name.to_owned()
-    } else {
-        text(name)
-    };
+    let mut prefix =
+        if !name.is_empty() && name.chars().all(is_plain) { name.to_owned() } else { text(name) };
     if twin > 0 {
-        prefix.push_str(&format!("@{twin}"));
+        prefix.push('@');
+        prefix.push_str(&twin.to_string());
     }
     if let Some(version) = version {
         prefix.push('=');

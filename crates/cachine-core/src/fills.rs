@@ -36,8 +36,12 @@ pub(crate) enum Landed<O> {
 /// Where a computation's end is written for those who wait.
 pub(crate) type Landing<O> = OnceLock<Landed<O>>;
 
+/// A fill that has landed; or, where it was forgotten before, what it would have landed with.
+pub(crate) type End<O, W> = Result<Fill<O, W>, Landed<O>>;
+
 /// A computation under way.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are looked at one by one")]
 pub(crate) struct Fill<O, W> {
     pub(crate) id: FlightId,
     pub(crate) key: Box<[u8]>,
@@ -134,12 +138,7 @@ impl<O, W> Fills<O, W> {
     /// # Errors
     ///
     /// The end itself, where the fill was forgotten: it is the caller's to drop, under no lock.
-    pub(crate) fn land(
-        &mut self,
-        place: u32,
-        id: FlightId,
-        how: Landed<O>,
-    ) -> Result<Fill<O, W>, Landed<O>> {
+    pub(crate) fn land(&mut self, place: u32, id: FlightId, how: Landed<O>) -> End<O, W> {
         if self.get_mut(place, id).is_none() {
             return Err(how);
         }

@@ -64,6 +64,7 @@ impl Index {
     }
 
     /// The place with this hash for which `is_it` holds.
+    #[expect(clippy::inline_always, reason = "the heart of every hit, in which a call shows")]
     #[inline(always)]
     pub(crate) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let table = &self.segments[self.segment(hash) as usize].table;

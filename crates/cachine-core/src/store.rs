@@ -176,7 +176,11 @@ impl<H: Host> Store<H> {
         let hash = self.hash(key);
         self.with(|state, garbage| {
             let found = state.read(key, hash, &self.clock, garbage);
-            if found.is_some() { tally.hit() } else { tally.miss() }
+            if found.is_some() {
+                tally.hit();
+            } else {
+                tally.miss();
+            }
             found.map(|place| view(state.value(place)))
         })
     }
@@ -335,8 +339,7 @@ impl<H: Host> Store<H> {
         let now = if new.life.ends() { self.clock.now() } else { self.time(state) };
         state.sweep(now, garbage);
         let tags = new.tags.into_iter().map(|tag| (self.hash(tag.name.as_bytes()), tag)).collect();
-        let evicted =
-            state.put(key, hash, now, (new.value, new.life, new.weight), tags, garbage);
+        let evicted = state.put(key, hash, now, (new.value, new.life, new.weight), tags, garbage);
         (0..evicted).for_each(|_| tally.eviction());
     }
 
@@ -399,7 +402,7 @@ impl<H: Host> Store<H> {
             let now = self.time(state);
             let mut live = 0;
             for (name, hash) in names.iter().zip(hashes) {
-                while let Some(place) = state.tags.any_member(name, hash.0) {
+                while let Some(place) = state.tags.any_member(name, hash.short()) {
                     live += u64::from(state.is_live(place, now));
                     state.remove(place, garbage);
                 }
@@ -423,13 +426,16 @@ impl<H: Host> Store<H> {
     /// included; without a prefix this is constant time.
     pub fn len(&self, prefix: Option<&[u8]>) -> usize {
         let state = self.lock();
-        prefix.map_or_else(|| state.len(), |prefix| state.matching(|key| key.starts_with(prefix)).len())
+        prefix.map_or_else(
+            || state.len(),
+            |prefix| state.matching(|key| key.starts_with(prefix)).len(),
+        )
     }
 
     /// How many entries have this tag.
     pub fn members(&self, name: &str) -> usize {
         let hash = self.hash(name.as_bytes());
-        self.lock().tags.count(name, hash.0)
+        self.lock().tags.count(name, hash.short())
     }
 
     /// The weight of all entries; 0 in a store without `max_weight`.

@@ -16,9 +16,8 @@
 //!
 //! 20 bytes and about 35 ns a membership.
 
-use hashbrown::HashTable;
-
 use crate::entry::Garbage;
+use crate::index::Index;
 use crate::slab::{NIL, Slab};
 
 /// A tag as the engine knows it, and what its entries keep alive.
@@ -33,15 +32,15 @@ pub struct Tag<V> {
 /// All tags of a store.
 #[derive(Debug)]
 pub(crate) struct Tags<V> {
-    names: HashTable<u32>,
-    tags: Slab<Known<V>>,
+    names: Index,
+    known: Slab<Known<V>>,
     memberships: Slab<Membership>,
 }
 
 #[derive(Debug)]
 struct Known<V> {
     name: Box<str>,
-    hash: u64,
+    hash: u32,
     first: u32,
     anchor: Option<V>,
 }
@@ -56,12 +55,12 @@ struct Membership {
 }
 
 impl<V> Tags<V> {
-    pub(crate) const fn new() -> Self {
-        Self { names: HashTable::new(), tags: Slab::new(), memberships: Slab::new() }
+    pub(crate) fn new() -> Self {
+        Self { names: Index::new(), known: Slab::new(), memberships: Slab::new() }
     }
 
-    fn find(&self, name: &str, hash: u64) -> Option<u32> {
-        self.names.find(hash, |&tag| *self.tags[tag].name == *name).copied()
+    fn find(&self, name: &str, hash: u32) -> Option<u32> {
+        self.names.find(hash, |tag| *self.known[tag].name == *name)
     }
 
     /// Makes an entry a member of a tag; `head` is the first membership of the entry.
@@ -72,7 +71,7 @@ impl<V> Tags<V> {
         entry: u32,
         head: &mut u32,
         tag: Tag<V>,
-        hash: u64,
+        hash: u32,
     ) -> Option<V> {
         let Tag { name, anchor } = tag;
         let (number, unused) = match self.find(&name, hash) {
@@ -80,7 +79,7 @@ impl<V> Tags<V> {
             Some(number) => (number, anchor),
             None => (self.create(name, hash, anchor), None),
         };
-        let first = self.tags[number].first;
+        let first = self.known[number].first;
         let membership = self.memberships.insert(Membership {
             entry,
             tag: number,
@@ -91,15 +90,14 @@ impl<V> Tags<V> {
         if first != NIL {
             self.memberships[first].previous_in_tag = membership;
         }
-        self.tags[number].first = membership;
+        self.known[number].first = membership;
         *head = membership;
         unused
     }
 
-    fn create(&mut self, name: Box<str>, hash: u64, anchor: Option<V>) -> u32 {
-        let number = self.tags.insert(Known { name, hash, first: NIL, anchor });
-        let Self { names, tags, .. } = self;
-        names.insert_unique(hash, number, |&tag| tags[tag].hash);
+    fn create(&mut self, name: Box<str>, hash: u32, anchor: Option<V>) -> u32 {
+        let number = self.known.insert(Known { name, hash, first: NIL, anchor });
+        self.names.insert(hash, number);
         number
     }
 
@@ -125,45 +123,44 @@ impl<V> Tags<V> {
                 self.memberships[gone.previous_in_tag].next_in_tag = gone.next_in_tag;
                 continue;
             }
-            self.tags[gone.tag].first = gone.next_in_tag;
+            self.known[gone.tag].first = gone.next_in_tag;
             if gone.next_in_tag == NIL {
                 // Invariant 1: the last member has left.
-                let tag = self.tags.remove(gone.tag);
-                if let Ok(found) = self.names.find_entry(tag.hash, |&known| known == gone.tag) {
-                    found.remove();
-                }
+                let tag = self.known.remove(gone.tag);
+                self.names.remove(tag.hash, gone.tag);
                 tag.anchor.into_iter().for_each(|anchor| garbage.push(anchor));
             }
         }
     }
 
     /// A member of this tag, if there is one.
-    pub(crate) fn any_member(&self, name: &str, hash: u64) -> Option<u32> {
-        let first = self.tags[self.find(name, hash)?].first;
+    pub(crate) fn any_member(&self, name: &str, hash: u32) -> Option<u32> {
+        let first = self.known[self.find(name, hash)?].first;
         Some(self.memberships[first].entry)
     }
 
     /// How many entries have this tag.
-    pub(crate) fn count(&self, name: &str, hash: u64) -> usize {
-        let first = self.find(name, hash).map_or(NIL, |tag| self.tags[tag].first);
+    pub(crate) fn count(&self, name: &str, hash: u32) -> usize {
+        let first = self.find(name, hash).map_or(NIL, |tag| self.known[tag].first);
         let next = |membership: &&Membership| self.memberships.get(membership.next_in_tag);
         std::iter::successors(self.memberships.get(first), next).count()
     }
 
     /// All anchors, for the garbage collector of the host.
     pub(crate) fn anchors(&self) -> impl Iterator<Item = &V> {
-        self.tags.iter().filter_map(|(_, tag)| tag.anchor.as_ref())
+        self.known.iter().filter_map(|(_, tag)| tag.anchor.as_ref())
     }
 
     /// How many tags and memberships there are.
+    #[cfg(test)]
     pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.tags.len(), self.memberships.len())
+        (self.known.len(), self.memberships.len())
     }
 
     /// The tag names of an entry, sorted: for the self-check and tests.
     pub(crate) fn names_of(&self, head: u32) -> Vec<&str> {
         let mut names: Vec<_> =
-            self.of_entry(head).map(|membership| &*self.tags[membership.tag].name).collect();
+            self.of_entry(head).map(|membership| &*self.known[membership.tag].name).collect();
         names.sort_unstable();
         names
     }
@@ -171,7 +168,7 @@ impl<V> Tags<V> {
     /// Checks both lists of every membership against each other; returns their number.
     pub(crate) fn check(&self, mut head_of: impl FnMut(u32) -> u32) -> usize {
         let mut seen = 0;
-        for (number, tag) in self.tags.iter() {
+        for (number, tag) in self.known.iter() {
             assert_eq!(self.find(&tag.name, tag.hash), Some(number));
             assert_ne!(tag.first, NIL, "invariant 1");
             let (mut previous, mut at) = (NIL, tag.first);
@@ -186,7 +183,7 @@ impl<V> Tags<V> {
             }
         }
         assert_eq!(seen, self.memberships.len());
-        assert_eq!(self.names.len(), self.tags.len());
+        assert_eq!(self.names.len(), self.known.len());
         seen
     }
 }

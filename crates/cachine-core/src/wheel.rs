@@ -27,6 +27,10 @@ const SLOTS: u32 = 1 << SLOT_BITS;
 /// The finest slot is 2^24 ns, about 17 ms, wide.
 const FINEST: u32 = 24;
 
+/// Entries that are not due yet which one search of the slot at hand looks at, at most: the next
+/// call would look at them again.
+const SCANNED: u32 = 64;
+
 /// A link that names a slot's head instead of an entry has this bit.
 const HEAD: u32 = 1 << 31;
 
@@ -80,7 +84,7 @@ impl Wheel {
         // Rounded down, as invariant 1 asks; what is due already goes into the slot at hand.
         let tick = (deadline >> FINEST).max(self.reached);
         let differing = (tick ^ self.reached) | (u64::from(SLOTS) - 1);
-        let level = ((63 - differing.leading_zeros()) / SLOT_BITS).min(LEVELS - 1);
+        let level = (differing.ilog2() / SLOT_BITS).min(LEVELS - 1);
         let shift = level * SLOT_BITS;
         // Beyond the last wheel: as far ahead as it goes, to be filed again from there.
         let far = (self.reached >> shift) + u64::from(SLOTS) - 1;
@@ -185,7 +189,10 @@ impl Wheel {
         budget: &mut u32,
     ) -> Option<u32> {
         let mut place = entries.filed(from).next;
-        while place != NIL && *budget > 0 {
+        for _ in 0..SCANNED {
+            if place == NIL || *budget == 0 {
+                break;
+            }
             *budget -= 1;
             if entries.deadline(place) <= now {
                 self.remove(entries, place);

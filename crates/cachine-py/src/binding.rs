@@ -142,7 +142,7 @@ impl Signature {
                 encoder.common(place)
             };
             if !done {
-                self.write_other(at, place, is_method, encoder)?;
+                Self::write_other(at, place, is_method, encoder)?;
             }
         }
         Ok(())
@@ -150,7 +150,6 @@ impl Signature {
 
     #[cold]
     fn write_other(
-        &self,
         at: usize,
         place: *mut ffi::PyObject,
         is_method: bool,
@@ -184,9 +183,8 @@ impl Signature {
         for (name, value) in arguments.by_name() {
             match self.place(name) {
                 Some(at) if places[at].is_null() => places[at] = value,
-                Some(_) => return Err(Refused::Misfit),
                 None if self.named_more => extra.push((name, value)),
-                None => return Err(Refused::Misfit),
+                Some(_) | None => return Err(Refused::Misfit),
             }
         }
         for (place, parameter) in places.iter_mut().zip(&self.parameters) {
@@ -225,7 +223,8 @@ impl Signature {
         if let Some(more) = arguments.positional().get(self.positional..).filter(|m| !m.is_empty())
         {
             encoder.key.raw(b"*");
-            let more = PyTuple::new(py, more.iter().map(|&value| object(value))).map_err(refused)?;
+            let more =
+                PyTuple::new(py, more.iter().map(|&value| object(value))).map_err(refused)?;
             encoder.value(more.as_any()).map_err(refused)?;
         }
         if !extra.is_empty() {

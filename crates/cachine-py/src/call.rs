@@ -126,6 +126,7 @@ impl Call {
     /// Asks the cache; `held` are the computations further up in this context. With `alone` the
     /// caller neither joins nor is joined.
     #[pyo3(signature = (held, alone=false))]
+    #[expect(clippy::needless_pass_by_value, reason = "what pyo3 makes of a tuple")]
     fn begin(&self, py: Python<'_>, held: Vec<FlightId>, alone: bool) -> PyResult<u8> {
         self.view.open("get_or_set").or_raise(py)?;
         let share = self.terms.singleflight && !alone;
@@ -192,7 +193,11 @@ impl Call {
     /// Stores the value unless something was invalidated meanwhile, and hands it to all who wait;
     /// whether it was stored.
     #[pyo3(signature = (value, late_tags=None))]
-    fn fill(&self, value: &Bound<'_, PyAny>, late_tags: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    fn fill(
+        &self,
+        value: &Bound<'_, PyAny>,
+        late_tags: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
         let late = self.view.tag_names(&convert::tags(late_tags)?);
         let weight = self.weigh(value)?;
         let lease = self.lease()?;
@@ -239,17 +244,17 @@ impl Call {
     }
 
     /// A call that waits for the computation that this one has the lease of.
-    fn follow(&self, py: Python<'_>) -> PyResult<Option<Self>> {
+    fn follow(&self, py: Python<'_>) -> Option<Self> {
         let wait = self.state().lease.as_ref().map(Lease::follow);
-        let Some(Some(wait)) = wait else { return Ok(None) };
-        Ok(Some(Self {
+        let Some(Some(wait)) = wait else { return None };
+        Some(Self {
             shelf: self.shelf.clone_ref(py),
             view: Arc::clone(&self.view),
             key: self.key.clone(),
             terms: Arc::clone(&self.terms),
             function: self.function.clone(),
             state: Mutex::new(State { wait: Some(wait), counted: true, ..State::default() }),
-        }))
+        })
     }
 
     /// Leaves a callable that is called when the computation ends; False when it has ended.

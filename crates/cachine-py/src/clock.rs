@@ -32,7 +32,8 @@ impl FakeClock {
     }
 
     /// Let every cache that is made from now on read the clock of the machine again.
-    fn uninstall(&self) {
+    #[staticmethod]
+    fn uninstall() {
         *IN_USE.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -284,7 +284,8 @@ fn unkeyable(object: &Bound<'_, PyAny>, why: &str) -> PyErr {
 fn global_name(class: &Bound<'_, PyType>) -> PyResult<Option<String>> {
     let py = class.py();
     let module = class.getattr("__module__")?;
-    let (Ok(module), qualified) = (module.extract::<String>(), class.qualname()?.to_string()) else {
+    let (Ok(module), qualified) = (module.extract::<String>(), class.qualname()?.to_string())
+    else {
         return Ok(None);
     };
     if module == "builtins" {
@@ -371,7 +372,15 @@ fn standard_parts<'py>(
             attributes(&["hour", "minute", "second", "microsecond", "fold", "tzinfo"])
         }
         ("datetime", "datetime") => attributes(&[
-            "year", "month", "day", "hour", "minute", "second", "microsecond", "fold", "tzinfo",
+            "year",
+            "month",
+            "day",
+            "hour",
+            "minute",
+            "second",
+            "microsecond",
+            "fold",
+            "tzinfo",
         ]),
         ("datetime", "timezone") => {
             let none = py.None();
@@ -380,7 +389,9 @@ fn standard_parts<'py>(
         }
         ("zoneinfo", "ZoneInfo") => attributes(&["key"]),
         ("pathlib" | "pathlib._local", _) => Ok(vec![object.call_method0("__fspath__")?]),
-        ("builtins", "bytearray") => Ok(vec![PyBytes::new(py, &object.extract::<Vec<u8>>()?).into_any()]),
+        ("builtins", "bytearray") => {
+            Ok(vec![PyBytes::new(py, &object.extract::<Vec<u8>>()?).into_any()])
+        }
         ("builtins", "complex") => attributes(&["real", "imag"]),
         ("builtins", "range") => attributes(&["start", "stop", "step"]),
         _ => return Ok(None),

@@ -33,9 +33,8 @@ pub(crate) fn make(
 ) -> PyErr {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let build = || {
-        let module = MODULE.get_or_try_init(py, || {
-            py.import("cachine.exceptions").map(Bound::unbind)
-        })?;
+        let module =
+            MODULE.get_or_try_init(py, || py.import("cachine.exceptions").map(Bound::unbind))?;
         let exception = module.bind(py).getattr(class)?.call1((message,))?;
         exception.setattr("operation", operation)?;
         exception.setattr("retryable", is_retryable)?;

@@ -7,10 +7,10 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
+use cachine::View;
 use cachine::core::Tag;
 use cachine::core::callkey::{self, CallKey};
 use cachine::core::stats::{Counters, Tally};
-use cachine::{Freshness, View};
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -42,7 +42,7 @@ pub(crate) struct FunctionCore {
 /// Where the calls of a function go; decided at its first call.
 enum Route {
     /// A memory cache of ours, with keys made here.
-    Memory(MemoryRoute),
+    Memory(Box<MemoryRoute>),
     /// Everything is done in Python.
     Glue,
 }
@@ -120,7 +120,8 @@ impl FunctionCore {
     ) -> PyResult<R> {
         let mut values: Vec<_> = args.iter().map(|value| value.as_ptr()).collect();
         let names = kwargs.map(|kwargs| PyTuple::new(args.py(), kwargs.keys())).transpose()?;
-        let held: Vec<_> = kwargs.map(|kwargs| kwargs.values().iter().collect()).unwrap_or_default();
+        let held: Vec<_> =
+            kwargs.map(|kwargs| kwargs.values().iter().collect()).unwrap_or_default();
         values.extend(held.iter().map(Bound::as_ptr));
         let names = names.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
         Ok(act(Arguments { values: &values, names }))
@@ -196,7 +197,7 @@ impl FunctionCore {
             anchor,
         };
         // A second thread may have been faster: the first route stands.
-        drop(self.route.set(Route::Memory(route)));
+        drop(self.route.set(Route::Memory(Box::new(route))));
         Ok(())
     }
 
@@ -222,8 +223,7 @@ impl FunctionCore {
         };
         let mut key = CallKey::new();
         key.raw(&route.prefix);
-        let mut encoder =
-            Encoder::new(py, &mut key, Some(&route.shelf.get().identities), true);
+        let mut encoder = Encoder::new(py, &mut key, Some(&route.shelf.get().identities), true);
         let encoded = Self::with_arguments(args, kwargs, |arguments| {
             self.signature.encode(arguments, &mut encoder)
         })?;
@@ -232,10 +232,8 @@ impl FunctionCore {
             return self.refuse(py, refused).map(|()| None);
         }
         key.finish(route.prefix.len());
-        let mut tags = vec![Tag {
-            name: route.tag.clone(),
-            anchor: Some(Object::new(route.anchor.bind(py))),
-        }];
+        let mut tags =
+            vec![Tag { name: route.tag.clone(), anchor: Some(Object::new(route.anchor.bind(py))) }];
         tags.extend(anchors.into_iter().map(|(number, anchor)| Tag {
             name: identity::tag(number),
             anchor: anchor.map(|anchor| Object::new(anchor.bind(py))),
@@ -266,14 +264,11 @@ impl FunctionCore {
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Option<String>> {
         let plain;
-        let (prefix, identities) = match self.memory() {
-            Some(route) => {
-                (&route.prefix[route.namespace..], Some(&route.shelf.get().identities))
-            }
-            None => {
-                plain = callkey::prefix(&self.name, self.version.as_deref(), 0);
-                (plain.as_bytes(), None)
-            }
+        let (prefix, identities) = if let Some(route) = self.memory() {
+            (&route.prefix[route.namespace..], Some(&route.shelf.get().identities))
+        } else {
+            plain = callkey::prefix(&self.name, self.version.as_deref(), 0);
+            (plain.as_bytes(), None)
         };
         let mut key = CallKey::new();
         key.raw(prefix);
@@ -314,7 +309,6 @@ impl FunctionCore {
         self.counters.reset();
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the signature that pyo3 asks for")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.miss)?;
         self.signature.defaults().try_for_each(|default| visit.call(default))?;
@@ -336,12 +330,16 @@ impl FunctionCore {
     ) -> Call {
         let view = Arc::clone(&route.view);
         let counters = Some(Arc::clone(&self.counters));
-        Call::new(route.shelf.clone_ref(py), view, key.into(), Arc::clone(&self.terms), counters, tags)
+        Call::new(
+            route.shelf.clone_ref(py),
+            view,
+            key.into(),
+            Arc::clone(&self.terms),
+            counters,
+            tags,
+        )
     }
 }
-
-/// A freshness that never ends, for functions without a ttl.
-pub(crate) const FOREVER: Freshness = Freshness::FOREVER;
 
 /// A live reference to an argument vector.
 ///
@@ -356,7 +354,11 @@ pub(crate) unsafe fn arguments<'a>(
     // SAFETY: `names` is null or the tuple of keyword names.
     let named = if names.is_null() { 0 } else { unsafe { ffi::PyTuple_Size(names) } };
     let length = count + named.unsigned_abs();
-    // SAFETY: the caller's promise; an empty vector may have any pointer, which slices may not.
-    let values = if length == 0 { &[] } else { unsafe { std::slice::from_raw_parts(values, length) } };
+    let values = if length == 0 {
+        &[] // An empty vector may have any pointer, which a slice may not.
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts(values, length) }
+    };
     Arguments { values, names }
 }

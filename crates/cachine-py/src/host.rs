@@ -104,7 +104,6 @@ pub(crate) struct Shelf {
 
 #[pymethods]
 impl Shelf {
-    #[expect(clippy::needless_pass_by_value, reason = "the signature that pyo3 asks for")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         let mut result = Ok(());
         let seen = self.store.try_each(|value| {

@@ -164,7 +164,8 @@ impl Identities {
                 Ok((number, None))
             }
             Err(error) if error.is_instance_of::<PyTypeError>(py) => {
-                let anchor = self.new_anchor(py, number, Kind::Instance(object.clone().unbind()))?;
+                let anchor =
+                    self.new_anchor(py, number, Kind::Instance(object.clone().unbind()))?;
                 lock(&self.instances).insert(address, Instance::Anchored(number));
                 Ok((number, Some(anchor)))
             }
@@ -248,7 +249,8 @@ impl Identities {
             Kind::Value(typed) => {
                 let table = self.by_value.bind(py);
                 let number = table.get_item(typed).ok().flatten();
-                if number.is_some_and(|number| number.extract::<u64>().ok() == Some(anchor.number)) {
+                if number.is_some_and(|number| number.extract::<u64>().ok() == Some(anchor.number))
+                {
                     table.del_item(typed).ok();
                 }
             }
@@ -275,7 +277,6 @@ impl Anchor {
 
 #[pymethods]
 impl Anchor {
-    #[expect(clippy::needless_pass_by_value, reason = "the signature that pyo3 asks for")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match &self.kind {
             Kind::Instance(object) => visit.call(object),

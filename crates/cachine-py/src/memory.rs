@@ -323,7 +323,12 @@ impl Memory {
     }
 
     /// Make this object a view on the store of another one.
-    fn _share(&self, py: Python<'_>, other: &Bound<'_, Self>, name: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn _share(
+        &self,
+        py: Python<'_>,
+        other: &Bound<'_, Self>,
+        name: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let Ok(name) = name.cast::<PyString>() else {
             let kind = type_name(name);
             return Err(PyTypeError::new_err(format!("a namespace is a str, not {kind}")));
@@ -353,8 +358,13 @@ impl Memory {
         Ok(self.view()?.peek("~", |_| ()).is_some())
     }
 
-    /// A call with a key of the user's, for get_or_set.
-    fn _call(&self, py: Python<'_>, key: &Bound<'_, PyAny>, terms: &Bound<'_, Terms>) -> PyResult<Call> {
+    /// A call with a key of the user's, for `get_or_set`.
+    fn _call(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        terms: &Bound<'_, Terms>,
+    ) -> PyResult<Call> {
         let text = convert::key(key, "get_or_set")?;
         cachine::core::key::validate(text, "get_or_set").or_raise(py)?;
         let inner = self.inner()?;
@@ -403,7 +413,6 @@ impl Memory {
         self.inner.get().is_some_and(|inner| inner.view.is_closed())
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the signature that pyo3 asks for")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.inner.get().map_or(Ok(()), |inner| visit.call(&inner.shelf))
     }

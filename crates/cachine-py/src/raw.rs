@@ -47,12 +47,17 @@ pub(crate) fn offset(name: &'static CStr, offset: usize) -> ffi::PyMemberDef {
     }
 }
 
+/// Flags of a type as a spec takes them; those in use fit.
+pub(crate) fn flag(flags: std::ffi::c_ulong) -> u32 {
+    u32::try_from(flags).unwrap_or(0)
+}
+
 /// Makes a type; what it points to has to live for ever.
 pub(crate) fn make_type<'py>(
     py: Python<'py>,
     name: &'static CStr,
     (size, item): (usize, usize),
-    flags: u64,
+    flags: u32,
     slots: Vec<ffi::PyType_Slot>,
     bases: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyType>> {
@@ -61,7 +66,7 @@ pub(crate) fn make_type<'py>(
         name: name.as_ptr(),
         basicsize: c_int::try_from(size).unwrap_or(c_int::MAX),
         itemsize: c_int::try_from(item).unwrap_or(0),
-        flags: (ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC) as u32 | flags as u32,
+        flags: flags | flag(ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC),
         slots: slots.as_mut_ptr(),
     };
     let bases = bases.map_or(std::ptr::null_mut(), Bound::as_ptr);

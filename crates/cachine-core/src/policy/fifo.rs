@@ -32,6 +32,6 @@ impl Policy for Fifo {
     }
 
     fn in_order(&self, places: &impl Places) -> Vec<u32> {
-        self.list.from_back(places)
+        self.list.back_to_front(places)
     }
 }

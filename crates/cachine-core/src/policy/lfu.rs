@@ -103,7 +103,7 @@ impl Policy for Lfu {
         let mut all = Vec::new();
         let mut number = self.rarest;
         while let Some(group) = self.groups.get(number) {
-            let members = group.list.from_back(places);
+            let members = group.list.back_to_front(places);
             assert!(members.iter().all(|&place| places.order(place).mark == number));
             all.extend(members);
             number = group.more_used;

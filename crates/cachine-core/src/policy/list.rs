@@ -55,7 +55,7 @@ impl List {
         Some(last).filter(|&place| place != NIL)
     }
 
-    pub(super) fn from_back(self, places: &impl Places) -> Vec<u32> {
+    pub(super) fn back_to_front(self, places: &impl Places) -> Vec<u32> {
         let step = |&place: &u32| Some(places.order(place).previous).filter(|&next| next != NIL);
         std::iter::successors(Some(self.back).filter(|&place| place != NIL), step).collect()
     }

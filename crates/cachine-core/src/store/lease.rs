@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::fills::{Fill, Landed, Landing};
+use crate::fills::{End, Landed, Landing};
 use crate::graph::{self, FlightId};
 use crate::stats::Tally;
 use crate::store::state::{Open, discard};
@@ -127,7 +127,7 @@ impl<H: Host> Lease<H> {
 
 /// Wakes everyone who waited for a fill that has landed; under no lock, where the outcome of one
 /// that was forgotten is dropped too.
-fn wake<H: Host>(fill: Result<Fill<H::Outcome, H::Waker>, Landed<H::Outcome>>) {
+fn wake<H: Host>(fill: End<H::Outcome, H::Waker>) {
     for (_, waker) in fill.into_iter().flat_map(|fill| fill.wakers) {
         H::wake(waker);
     }
@@ -185,12 +185,12 @@ impl<H: Host> Wait<H> {
             let Some(fill) = state.fills.get_mut(self.open.place, self.open.id) else {
                 return Err(waker);
             };
-            match fill.wakers.iter_mut().find(|(ticket, _)| *ticket == self.ticket) {
-                Some((_, known)) => Some(std::mem::replace(known, waker)),
-                None => {
-                    fill.wakers.push((self.ticket, waker));
-                    None
-                }
+            let mut wakers = fill.wakers.iter_mut();
+            if let Some((_, known)) = wakers.find(|(ticket, _)| *ticket == self.ticket) {
+                Some(std::mem::replace(known, waker))
+            } else {
+                fill.wakers.push((self.ticket, waker));
+                None
             }
         };
         drop(replaced);

@@ -21,6 +21,10 @@ use crate::wheel::Wheel;
 /// Due entries that one call frees at most, with those it only moves on the way.
 const SWEPT: u32 = 16;
 
+/// Entries that a call with no room left moves at most, in search of one that is due. Each entry
+/// is moved a few times in its life, however often it is asked for.
+const MOVED: u32 = 512;
+
 /// Every so many reads one of them sweeps too, so that a cache that is only read gets smaller.
 const READS: u32 = 32;
 
@@ -56,7 +60,7 @@ pub(crate) struct State<H: Host> {
 impl Hash {
     /// The part that the index keeps.
     #[inline]
-    fn short(self) -> u32 {
+    pub(super) fn short(self) -> u32 {
         (self.0 >> 32) as u32
     }
 }
@@ -64,8 +68,7 @@ impl Hash {
 impl<H: Host> State<H> {
     pub(super) fn new(bounds: Bounds, now: Instant) -> Self {
         let is_bounded = bounds.max_size.is_some() || bounds.max_weight.is_some();
-        let policy =
-            if is_bounded { Chosen::new(bounds.eviction) } else { Chosen::Unbounded };
+        let policy = if is_bounded { Chosen::new(bounds.eviction) } else { Chosen::Unbounded };
         let mut entries = Slab::new();
         if let Some(size) = bounds.max_size {
             // Presized up to a point: a bound is often chosen generously and never reached.
@@ -255,7 +258,7 @@ impl<H: Host> State<H> {
     /// Evicts one entry other than `keep`: an expired one if there is one at hand, else the
     /// victim of the policy. How many live entries that cost: 0 or 1.
     fn make_room(&mut self, keep: u32, now: Instant, garbage: &mut Garbage<H::Value>) -> u64 {
-        let mut budget = 4 * SWEPT;
+        let mut budget = MOVED;
         if self.has_deadlines()
             && let Some(place) = self.wheel.pop(&mut self.entries, now, &mut budget)
         {
@@ -332,7 +335,7 @@ impl<H: Host> State<H> {
     ) {
         for (hash, tag) in tags {
             let head = &mut self.entries[place].tags;
-            if let Some(unused) = self.tags.attach(place, head, tag, hash.0) {
+            if let Some(unused) = self.tags.attach(place, head, tag, hash.short()) {
                 garbage.push(unused);
             }
         }

@@ -47,9 +47,8 @@ pub(crate) fn make(py: Python<'_>) -> PyResult<&Py<PyType>> {
     CALL.get_or_try_init(py, || {
         let method = |name: &'static std::ffi::CStr, function: *mut c_void, flags| {
             // SAFETY: the function has the signature that its flags promise.
-            let function = unsafe {
-                std::mem::transmute::<*mut c_void, ffi::PyCFunction>(function)
-            };
+            let function =
+                unsafe { std::mem::transmute::<*mut c_void, ffi::PyCFunction>(function) };
             ffi::PyMethodDef {
                 ml_name: name.as_ptr(),
                 ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
@@ -131,9 +130,12 @@ pub(crate) unsafe fn new(
 impl CallObject {
     /// The arguments by position and how many there are, and the names of the others.
     fn arguments(&self) -> (*const *mut ffi::PyObject, usize, *mut ffi::PyObject) {
-        // SAFETY: `names` is null or a tuple.
-        let named =
-            if self.names.is_null() { 0 } else { unsafe { ffi::PyTuple_Size(self.names) } };
+        let named = if self.names.is_null() {
+            0
+        } else {
+            // SAFETY: `names` is a tuple.
+            unsafe { ffi::PyTuple_Size(self.names) }
+        };
         ((&raw const self.values).cast(), self.count - named.unsigned_abs(), self.names)
     }
 }
@@ -148,7 +150,7 @@ struct Stepped {
 const RAISED: Stepped = Stepped { result: null_mut(), how: -1 };
 
 /// One step of the coroutine.
-unsafe extern "C-unwind" fn step(this: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped {
+unsafe fn step(this: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped {
     // SAFETY: called for objects of our type by attached threads. `begin` returns before user
     // code runs; nothing else here has to be dropped (see the module's head).
     unsafe {
@@ -213,10 +215,7 @@ unsafe fn begin(call: *mut CallObject) -> *mut ffi::PyObject {
 
 /// One step of the coroutine of the glue.
 #[cfg(Py_3_10)]
-unsafe extern "C-unwind" fn resume(
-    inner: *mut ffi::PyObject,
-    sent: *mut ffi::PyObject,
-) -> Stepped {
+unsafe fn resume(inner: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped {
     unsafe extern "C-unwind" {
         fn PyIter_Send(
             iterator: *mut ffi::PyObject,
@@ -231,10 +230,7 @@ unsafe extern "C-unwind" fn resume(
 }
 
 #[cfg(not(Py_3_10))]
-unsafe extern "C-unwind" fn resume(
-    inner: *mut ffi::PyObject,
-    sent: *mut ffi::PyObject,
-) -> Stepped {
+unsafe fn resume(inner: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped {
     unsafe extern "C-unwind" {
         fn PyObject_CallMethod(
             object: *mut ffi::PyObject,
@@ -391,7 +387,7 @@ unsafe extern "C-unwind" fn close(
 }
 
 /// Calls a method with a tuple of arguments, or none.
-unsafe extern "C-unwind" fn method(
+unsafe fn method(
     object: *mut ffi::PyObject,
     name: &std::ffi::CStr,
     args: *mut ffi::PyObject,
@@ -420,10 +416,7 @@ unsafe extern "C" fn itself(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
     this
 }
 
-unsafe extern "C" fn name_of(
-    this: *mut ffi::PyObject,
-    name: *mut c_void,
-) -> *mut ffi::PyObject {
+unsafe extern "C" fn name_of(this: *mut ffi::PyObject, name: *mut c_void) -> *mut ffi::PyObject {
     // SAFETY: the function is held for as long as the object lives; the closure is its own name.
     unsafe { ffi::PyObject_GetAttrString((*this.cast::<CallObject>()).function, name.cast()) }
 }

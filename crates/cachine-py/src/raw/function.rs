@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
-use super::{PyObject_CallFunctionObjArgs, guarded, make_type, no_slot, offset, pack, slot};
+use super::{PyObject_CallFunctionObjArgs, flag, guarded, make_type, no_slot, offset, pack, slot};
 use crate::function::{FunctionCore, arguments};
 
 /// How vectorcall calls, with a frame that may be unwound.
@@ -88,7 +88,7 @@ pub(crate) fn function_type<'py>(
     let bases = PyTuple::new(py, [surface])?;
     let size = (size_of::<FunctionObject>(), 0);
     let name = c"cachine.CachedFunction";
-    let made = make_type(py, name, size, flags as u64, slots, Some(bases.as_any()))?;
+    let made = make_type(py, name, size, flag(flags), slots, Some(bases.as_any()))?;
     drop(BOUND.set(py, bound));
     drop(FUNCTION.set(py, made.clone().unbind()));
     Ok(made)

@@ -41,13 +41,14 @@ unsafe extern "C" fn get(
             if !names.is_null() || !(1..=2).contains(&count) {
                 return general(&this, values, count.unsigned_abs(), names);
             }
-            let key = ffi::Py_NewRef(*values);
-            let found = this.get().look_up(py, &Bound::from_owned_ptr(py, key))?;
+            let key = Bound::from_borrowed_ptr(py, *values);
+            let found = this.get().look_up(py, &key)?;
             if !found.is_null() {
                 return Ok(found);
             }
             let default = if count == 2 { *values.add(1) } else { ffi::Py_None() };
-            Ok(ffi::Py_NewRef(default))
+            ffi::Py_INCREF(default);
+            Ok(default)
         }
     })
 }

@@ -1,0 +1,68 @@
+"""Whether a stub names what its compiled module has, no less and no more.
+
+Usage: drift.py python/cachine/_core.pyi, with the built package on PYTHONPATH. Only names are
+compared: that their types are right is for the type checkers, whose tests use every one of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pathlib
+import sys
+from types import ModuleType
+from typing import Iterable, Iterator
+
+
+def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """All statements of a block, those under ``if sys.version_info`` included."""
+    for statement in body:
+        if isinstance(statement, ast.If):
+            yield from statements([*statement.body, *statement.orelse])
+        else:
+            yield statement
+
+
+def stubbed(body: Iterable[ast.stmt], prefix: str = "") -> Iterator[str]:
+    """The public names that a stub declares: ``Memory``, ``Memory.get``."""
+    for statement in statements(body):
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names = [statement.name]
+        elif isinstance(statement, ast.AnnAssign):
+            names = [ast.unparse(statement.target)]
+        elif isinstance(statement, ast.Assign):
+            names = [ast.unparse(target) for target in statement.targets]
+        else:
+            continue
+        for name in filter(is_public, names):
+            yield prefix + name
+            if isinstance(statement, ast.ClassDef):
+                yield from stubbed(statement.body, f"{prefix}{name}.")
+
+
+def built(owner: ModuleType | type, prefix: str = "") -> Iterator[str]:
+    """The public names that the module really has."""
+    for name, value in vars(owner).items():
+        if is_public(name):
+            yield prefix + name
+            if isinstance(value, type) and value.__module__ == "cachine._core":
+                yield from built(value, f"{prefix}{name}.")
+
+
+def is_public(name: str) -> bool:
+    return not name.startswith("_")
+
+
+def main(stub: str) -> int:
+    """Print the differences; 1 if there are any."""
+    declared = set(stubbed(ast.parse(pathlib.Path(stub).read_text("utf-8")).body))
+    real = set(built(importlib.import_module("cachine._core")))
+    for name in sorted(real - declared):
+        print(f"{stub}: {name} is missing")
+    for name in sorted(declared - real):
+        print(f"{stub}: {name} is not in the module")
+    return int(declared != real)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,14 @@
+//! `cargo x bench`: the hit path beside its peers, in one process and one run.
+
+use crate::command::{self, Outcome};
+use crate::extension::{self, Profile};
+use crate::interpreters::Interpreter;
+use crate::venv::Venv;
+
+/// Builds the extension as it is published and runs the benchmark.
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    let interpreter = Interpreter::at_hand()?;
+    extension::build(&interpreter, Profile::Release)?;
+    let venv = Venv::ready(&interpreter, "venv-bench", &["benches/requirements.txt"])?;
+    command::run(venv.python().arg("benches/hit.py").args(arguments))
+}

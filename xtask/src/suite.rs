@@ -1,0 +1,152 @@
+//! `cargo x test`: everything that a change must pass, in stages from cheap to dear.
+
+use std::process::ExitCode;
+
+use crate::command::{self, Outcome};
+use crate::extension::{self, Profile};
+use crate::interpreters::Interpreter;
+use crate::stage::Stages;
+use crate::tally::Tally;
+use crate::venv::Venv;
+use crate::{check, pytest};
+
+/// What of the suite is run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    part: Part,
+    all_interpreters: bool,
+    pytest: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Everything,
+    Rust,
+    Python,
+}
+
+impl Selection {
+    /// Reads the words after `cargo x test`; an error is the word that means nothing.
+    pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
+        let mut selection = Self::default();
+        let mut words = words.iter();
+        while let Some(&word) = words.next() {
+            match word {
+                "rust" if selection.part == Part::Everything => selection.part = Part::Rust,
+                "python" if selection.part == Part::Everything => selection.part = Part::Python,
+                "--all-interpreters" => selection.all_interpreters = true,
+                "--" if selection.part == Part::Python => {
+                    selection.pytest = words.by_ref().map(|&word| word.to_owned()).collect();
+                }
+                _ => return Err(word.to_owned()),
+            }
+        }
+        Ok(selection)
+    }
+}
+
+/// Runs the selected stages.
+pub(crate) fn run(selection: &Selection) -> ExitCode {
+    let mut stages = Stages::default();
+    if selection.part == Part::Everything {
+        check::stages(&mut stages);
+    }
+    if selection.part != Part::Python {
+        rust(&mut stages);
+    }
+    if selection.part != Part::Rust {
+        python(&mut stages, selection);
+    }
+    stages.close()
+}
+
+fn rust(stages: &mut Stages) {
+    let tests = ["test", "--workspace", "--exclude", "cachine-py", "--no-fail-fast"];
+    stages.count("rust", || cargo_test(command::cargo(&tests)));
+    stages.count("model", || {
+        let model = ["test", "--package", "cachine-core", "--test", "model"];
+        let mut model = command::cargo(&model);
+        // Its own folder, because the flags would invalidate everything that others built.
+        model.args(["--target-dir", "target/shuttle"]).env("RUSTFLAGS", "--cfg shuttle");
+        cargo_test(model)
+    });
+    stages.run("docs", || {
+        let mut doc = command::cargo(&["doc", "--workspace", "--no-deps"]);
+        doc.env("RUSTDOCFLAGS", "-D warnings");
+        command::run(extension::settings(&mut doc, &Interpreter::newest()?))
+    });
+}
+
+/// Runs a cargo command that tests. A run in which no test ran has failed.
+fn cargo_test(mut test: std::process::Command) -> Outcome<Tally> {
+    let mut tally = Tally::default();
+    let ended = command::run_reading(&mut test, |line| {
+        tally += Tally::of_cargo(line).unwrap_or_default();
+    });
+    match ended {
+        Err(message) if tally.failed == 0 => {
+            println!("{message}");
+            tally += Tally::FAIL;
+        }
+        Ok(()) if tally == Tally::default() => return Err("no test ran".to_owned()),
+        _ => {}
+    }
+    Ok(tally)
+}
+
+fn python(stages: &mut Stages, selection: &Selection) {
+    let found = if selection.all_interpreters { Interpreter::all() } else { Interpreter::ends() };
+    let interpreters = match found {
+        Ok(interpreters) => interpreters,
+        Err(message) => return stages.run("interpreters", || Err(message)),
+    };
+    for interpreter in &interpreters {
+        let version = interpreter.version();
+        let mut built = false;
+        stages.run(&format!("extension for {version}"), || {
+            extension::build(interpreter, Profile::Test)?;
+            built = true;
+            Ok(())
+        });
+        stages.count(&format!("python {version}"), || {
+            // The tests would run, and pass, with the extension of an earlier build.
+            if built {
+                pytest::run(interpreter, &selection.pytest)
+            } else {
+                Err("not built".into())
+            }
+        });
+    }
+    if selection.pytest.is_empty() {
+        stages.run("typing", || {
+            let newest = Interpreter::newest()?;
+            let venv = Venv::ready(&newest, "venv-typing", &["tests/requirements-typing.txt"])?;
+            command::run(venv.python().arg("tests/typing/run.py"))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_after_two_dashes_is_for_pytest() {
+        let selection = Selection::parse(&["python", "--all-interpreters", "--", "-k", "rust"]);
+        let expected = Selection {
+            part: Part::Python,
+            all_interpreters: true,
+            pytest: vec!["-k".to_owned(), "rust".to_owned()],
+        };
+        assert_eq!(selection, Ok(expected));
+    }
+
+    #[test]
+    fn a_word_that_means_nothing_is_named() {
+        assert_eq!(Selection::parse(&["rest"]), Err("rest".to_owned()));
+        assert_eq!(Selection::parse(&["rust", "python"]), Err("python".to_owned()));
+        assert_eq!(Selection::parse(&["rust", "--", "-k"]), Err("--".to_owned()));
+        assert_eq!(Selection::parse(&[]), Ok(Selection::default()));
+    }
+}
