@@ -19,10 +19,10 @@ pub(crate) struct Signature {
     positional: usize,
     /// How many of those can't be given by name.
     unnamed: usize,
-    /// `*args`.
-    more: bool,
-    /// `**kwargs`.
-    named_more: bool,
+    /// The name of `*args`, if there is one.
+    more: Option<String>,
+    /// The name of `**kwargs`, if there is one.
+    named_more: Option<String>,
     /// Whether the first argument is the instance of a method.
     pub(crate) is_method: std::sync::atomic::AtomicBool,
 }
@@ -78,16 +78,16 @@ impl Signature {
             parameters: Vec::new(),
             positional: 0,
             unnamed: 0,
-            more: false,
-            named_more: false,
+            more: None,
+            named_more: None,
             is_method: false.into(),
         };
         for parameter in parameters {
             type Row<'py> = (Bound<'py, PyString>, u8, Bound<'py, PyTuple>);
             let (name, kind, default) = parameter.extract::<Row<'_>>()?;
             match kind {
-                2 => signature.more = true,
-                4 => signature.named_more = true,
+                2 => signature.more = Some(format!("*{name}")),
+                4 => signature.named_more = Some(format!("**{name}")),
                 _ => {
                     signature.unnamed += usize::from(kind == 0);
                     signature.positional += usize::from(kind < 2);
@@ -173,7 +173,7 @@ impl Signature {
         places: &mut [*mut ffi::PyObject],
     ) -> Result<Vec<(*mut ffi::PyObject, *mut ffi::PyObject)>, Refused> {
         let by_position = arguments.positional();
-        if by_position.len() > self.positional && !self.more {
+        if by_position.len() > self.positional && self.more.is_none() {
             return Err(Refused::Misfit);
         }
         for (place, &value) in places[..self.positional].iter_mut().zip(by_position) {
@@ -183,7 +183,7 @@ impl Signature {
         for (name, value) in arguments.by_name() {
             match self.place(name) {
                 Some(at) if places[at].is_null() => places[at] = value,
-                None if self.named_more => extra.push((name, value)),
+                None if self.named_more.is_some() => extra.push((name, value)),
                 Some(_) | None => return Err(Refused::Misfit),
             }
         }
@@ -218,8 +218,7 @@ impl Signature {
         let py = encoder.py();
         // SAFETY: arguments are alive for the length of the call.
         let object = |pointer| unsafe { Bound::from_borrowed_ptr(py, pointer) };
-        let at = self.parameters.len();
-        let refused = |error| Refused::Argument(at, error);
+        let refused = |error| Refused::Argument(self.parameters.len(), error);
         if let Some(more) = arguments.positional().get(self.positional..).filter(|m| !m.is_empty())
         {
             encoder.key.raw(b"*");
@@ -233,14 +232,20 @@ impl Signature {
             for &(name, value) in extra {
                 named.set_item(object(name), object(value)).map_err(refused)?;
             }
+            let refused = |error| Refused::Argument(self.parameters.len() + 1, error);
             encoder.value(named.as_any()).map_err(refused)?;
         }
         Ok(())
     }
 
-    /// The name of the parameter at a place, for messages.
+    /// The name of the parameter at a place, for messages; behind the last one are those that take
+    /// what is left.
     pub(crate) fn name(&self, at: usize) -> String {
-        self.parameters.get(at).map_or_else(|| "*args".to_owned(), |known| known.name.to_string())
+        let rest = if at == self.parameters.len() { &self.more } else { &self.named_more };
+        match self.parameters.get(at) {
+            Some(known) => known.name.to_string(),
+            None => rest.clone().unwrap_or_default(),
+        }
     }
 
     /// The objects that the garbage collector has to see.

@@ -3,7 +3,11 @@
 //! The glue in Python drives it: begin, then compute and settle, or wait. The rules (who computes,
 //! who waits, what may still be stored) are the engine's. A call that is dropped gives up its
 //! lease, so whoever waits for it takes over, whatever happened to the caller.
+//!
+//! Those who wait are woken by code of Python's. It runs in the glue, which is given the list, and
+//! not from here: a daemon thread that dies in it at exit would take the process with it.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cachine::core::stats::{Counters, Tally};
@@ -46,6 +50,8 @@ struct State {
     lease: Option<Lease<PyHost>>,
     wait: Option<Wait<PyHost>>,
     counted: bool,
+    /// Whether the value is computed although there may be one.
+    is_anew: bool,
 }
 
 /// What [`Call::begin`] answers, as the glue knows it.
@@ -63,6 +69,37 @@ mod end {
     pub(super) const VALUE: u8 = 1;
     pub(super) const ERROR: u8 = 2;
     pub(super) const ABANDONED: u8 = 3;
+}
+
+thread_local! {
+    /// Whom the computation wakes that is ending on this thread.
+    static WOKEN: RefCell<Option<Bells>> = const { RefCell::new(None) };
+}
+
+/// Callables that wake those who waited.
+type Bells = Vec<Py<PyAny>>;
+
+/// What is left with a computation to be rung when it ends.
+#[pyclass(frozen, module = "cachine._core")]
+struct Bell(Py<PyAny>);
+
+#[pymethods]
+impl Bell {
+    /// Notes the callable for the glue; without any, as when a call is dropped, it is called here.
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let is_noted = WOKEN.with_borrow_mut(|woken| {
+            woken.as_mut().map(|bells| bells.push(self.0.clone_ref(py))).is_some()
+        });
+        if is_noted { Ok(()) } else { self.0.call0(py).map(drop) }
+    }
+}
+
+/// Ends a computation; whom that wakes, if anyone.
+fn waking(end: impl FnOnce()) -> Option<Bells> {
+    // Whatever is dropped on the way may run code that ends another computation.
+    let outer = WOKEN.replace(Some(Vec::new()));
+    end();
+    WOKEN.replace(outer).filter(|bells| !bells.is_empty())
 }
 
 #[pymethods]
@@ -115,6 +152,17 @@ impl Call {
         lease.ok_or_else(|| PyRuntimeError::new_err("this call has no computation to settle"))
     }
 
+    /// Ends the computation without storing anything.
+    fn settle(&self, outcome: Outcome) -> PyResult<Option<Bells>> {
+        let lease = self.lease()?;
+        let bells = waking(|| lease.settle(outcome));
+        // An exception may hold this call, and what the tags hold may hold the exception: a circle
+        // that the collector does not see.
+        let tags = std::mem::take(&mut self.state().tags);
+        drop(tags);
+        Ok(bells)
+    }
+
     fn put(&self, value: Option<Py<PyAny>>) {
         let old = std::mem::replace(&mut self.state().value, value);
         drop(old);
@@ -124,13 +172,19 @@ impl Call {
 #[pymethods]
 impl Call {
     /// Asks the cache; `held` are the computations further up in this context. With `alone` the
-    /// caller neither joins nor is joined.
-    #[pyo3(signature = (held, alone=false))]
+    /// caller neither joins nor is joined; `counted` says that the call is in the statistics.
+    #[pyo3(signature = (held, alone=false, counted=false))]
     #[expect(clippy::needless_pass_by_value, reason = "what pyo3 makes of a tuple")]
-    fn begin(&self, py: Python<'_>, held: Vec<FlightId>, alone: bool) -> PyResult<u8> {
+    fn begin(
+        &self,
+        py: Python<'_>,
+        held: Vec<FlightId>,
+        alone: bool,
+        counted: bool,
+    ) -> PyResult<u8> {
         self.view.open("get_or_set").or_raise(py)?;
         let share = self.terms.singleflight && !alone;
-        let counted = std::mem::replace(&mut self.state().counted, true);
+        let counted = std::mem::replace(&mut self.state().counted, true) || counted;
         let ask = Ask { key: &self.key, share, held: &held, counted };
         let step = self.view.store().begin(ask, self.tally(), |value| value.get(py));
         let mut state = self.state();
@@ -159,14 +213,30 @@ impl Call {
     fn recompute(&self, py: Python<'_>) -> PyResult<()> {
         self.view.open("refresh").or_raise(py)?;
         let lease = self.view.store().recompute(&self.key, self.terms.singleflight);
-        self.state().lease = Some(lease);
+        let mut state = self.state();
+        state.is_anew = true;
+        let replaced = state.lease.replace(lease);
+        drop(state);
+        drop(replaced);
         Ok(())
+    }
+
+    /// The key without the namespace.
+    #[getter]
+    fn name(&self) -> String {
+        let prefix = self.view.namespace().prefix().len();
+        String::from_utf8_lossy(&self.key[prefix..]).into_owned()
     }
 
     /// The value that was found or arrived.
     #[getter]
     fn value(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state().value.as_ref().map(|value| value.clone_ref(py))
+    }
+
+    /// The value that arrived, which this call lets go of.
+    fn take(&self) -> Option<Py<PyAny>> {
+        self.state().value.take()
     }
 
     /// The number of the computation that this call runs or waits for; 0 for none.
@@ -190,32 +260,39 @@ impl Call {
         Ok(())
     }
 
-    /// Stores the value unless something was invalidated meanwhile, and hands it to all who wait;
-    /// whether it was stored.
+    /// Stores the value unless something was invalidated meanwhile, and hands it to all who wait.
     #[pyo3(signature = (value, late_tags=None))]
     fn fill(
         &self,
         value: &Bound<'_, PyAny>,
         late_tags: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
+    ) -> PyResult<Option<Bells>> {
         let late = self.view.tag_names(&convert::tags(late_tags)?);
         let weight = self.weigh(value)?;
         let lease = self.lease()?;
         let outcome = Outcome::Value(value.clone().unbind());
         let Some(life) = self.terms.freshness.life() else {
-            lease.settle(outcome);
-            return Ok(false);
+            return Ok(waking(|| lease.settle(outcome)));
         };
-        let mut tags = {
+        let (mut tags, is_anew) = {
             let mut state = self.state();
             let mut tags = std::mem::take(&mut state.tags);
             let declared = std::mem::take(&mut state.declared);
             tags.extend(declared.into_iter().map(|name| Tag { name, anchor: None }));
-            tags
+            (tags, state.is_anew)
         };
         tags.extend(late.iter().map(|name| Tag { name: name.clone(), anchor: None }));
         let new = New { value: Object::new(value), life, weight, tags };
-        Ok(lease.fill(new, &late, outcome, self.tally()))
+        if !is_anew {
+            return Ok(waking(|| drop(lease.fill(new, &late, outcome, self.tally()))));
+        }
+        // Asked for to replace what there is, this is a write: what was computed from older data
+        // and is still under way must not replace it in turn. No other thread gets in between,
+        // since nothing of Python runs here.
+        if lease.may_store(&late) {
+            self.view.store().set(&self.key, new, self.tally());
+        }
+        Ok(waking(|| lease.settle(outcome)))
     }
 
     /// Whether the result may still be stored somewhere else under these further tags.
@@ -226,21 +303,26 @@ impl Call {
     }
 
     /// Hands a value that is not to be stored to all who wait.
-    fn share(&self, value: Py<PyAny>) -> PyResult<()> {
-        self.lease()?.settle(Outcome::Value(value));
-        Ok(())
+    fn share(&self, value: Py<PyAny>) -> PyResult<Option<Bells>> {
+        self.settle(Outcome::Value(value))
     }
 
     /// Hands an exception to all who wait.
-    fn fail(&self, error: Py<PyAny>) -> PyResult<()> {
-        self.lease()?.settle(Outcome::Error(error));
-        Ok(())
+    fn fail(&self, error: Py<PyAny>) -> PyResult<Option<Bells>> {
+        self.settle(Outcome::Error(error))
+    }
+
+    /// Gives the entry that stands under this key now what its key names by number, so that one
+    /// lives as long as the other.
+    fn adopt(&self) {
+        let tags = std::mem::take(&mut self.state().tags);
+        self.view.store().add_tags(&self.key, tags);
     }
 
     /// Gives the computation up: one of those who wait takes over.
-    fn abandon(&self) {
-        let lease = self.state().lease.take();
-        drop(lease);
+    fn abandon(&self) -> Option<Bells> {
+        let lease = self.state().lease.take()?;
+        waking(|| drop(lease))
     }
 
     /// A call that waits for the computation that this one has the lease of.
@@ -258,12 +340,13 @@ impl Call {
     }
 
     /// Leaves a callable that is called when the computation ends; False when it has ended.
-    fn register(&self, waker: Py<PyAny>) -> bool {
+    fn register(&self, py: Python<'_>, waker: Py<PyAny>) -> PyResult<bool> {
+        let bell = Py::new(py, Bell(waker))?.into_any();
         let unused = match &self.state().wait {
-            Some(wait) => wait.register(waker).err(),
-            None => Some(waker),
+            Some(wait) => wait.register(bell).err(),
+            None => Some(bell),
         };
-        unused.is_none()
+        Ok(unused.is_none())
     }
 
     /// How the computation ended, and the value or exception it ended with.
@@ -295,8 +378,6 @@ impl Call {
 impl Call {
     fn weigh(&self, value: &Bound<'_, PyAny>) -> PyResult<u64> {
         let Some(weigher) = &self.shelf.get().weigher else { return Ok(1) };
-        let prefix = self.view.namespace().prefix().len();
-        let key = String::from_utf8_lossy(&self.key[prefix..]).into_owned();
-        crate::memory::weigh(weigher.bind(value.py()), &key, value)
+        crate::memory::weigh(weigher.bind(value.py()), &self.name(), value)
     }
 }

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDateTime, PyDelta, PyDeltaAccess, PyFloat, PyInt, PyString};
+use pyo3::types::{
+    PyBool, PyBytes, PyDateTime, PyDelta, PyDeltaAccess, PyDict, PyFloat, PyInt, PyString,
+};
 
 use crate::errors;
+use crate::host::stay;
 
 /// The longest time that is told apart from "for ever": about 292 years.
 const LONGEST: Duration = Duration::from_nanos(u64::MAX / 2);
@@ -51,18 +54,12 @@ pub(crate) fn type_name(object: &Bound<'_, PyAny>) -> String {
 ///
 /// Rounded to the millisecond, a positive one to at least one; what is too long saturates.
 pub(crate) fn span(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Duration> {
-    if value.is_instance_of::<PyBool>() {
-        return Err(bad_span(value, name));
-    }
-    let seconds = if let Ok(delta) = value.cast::<PyDelta>() {
+    // Numbers first: to ask for a timedelta imports its module, which whoever has one did before.
+    let seconds = if let Some(seconds) = number(value) {
+        seconds
+    } else if let Ok(delta) = value.cast::<PyDelta>() {
         let whole = f64::from(delta.get_days()) * 86_400.0 + f64::from(delta.get_seconds());
         whole + f64::from(delta.get_microseconds()) / 1e6
-    } else if value.is_instance_of::<PyFloat>() {
-        value.extract::<f64>()?
-    } else if value.is_instance_of::<PyInt>() {
-        // An integer too large for a float is as good as infinite.
-        let sign = || if value.lt(0).unwrap_or(false) { -1.0 } else { f64::INFINITY };
-        value.extract::<f64>().unwrap_or_else(|_| sign())
     } else {
         return Err(bad_span(value, name));
     };
@@ -74,6 +71,18 @@ pub(crate) fn span(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Duration> {
     }
     let milliseconds = (seconds * 1000.0).round_ties_even().max(1.0);
     Ok(Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or(LONGEST).min(LONGEST))
+}
+
+/// An int or a float as seconds; an int that is too large for a float is as good as infinite.
+fn number(value: &Bound<'_, PyAny>) -> Option<f64> {
+    if value.is_instance_of::<PyBool>() {
+        return None;
+    }
+    if value.is_instance_of::<PyFloat>() {
+        return value.extract().ok();
+    }
+    let infinite = || if value.lt(0).unwrap_or(false) { -f64::INFINITY } else { f64::INFINITY };
+    value.is_instance_of::<PyInt>().then(|| value.extract().unwrap_or_else(|_| infinite()))
 }
 
 #[cold]
@@ -101,12 +110,15 @@ pub(crate) fn tags(value: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
             type_name(value)
         )));
     }
-    let items = value.try_iter().map_err(|_| {
-        PyTypeError::new_err(format!("tags must be an iterable of str, not {}", type_name(value)))
+    let items = stay::iterate(value).map_err(|error| {
+        let kind = type_name(value);
+        // What an iterable raises is its own.
+        let is_iterable = value.hasattr("__iter__").unwrap_or(false);
+        let wrong = || PyTypeError::new_err(format!("tags must be an iterable of str, not {kind}"));
+        if is_iterable { error } else { wrong() }
     })?;
     let mut tags = Vec::new();
-    for item in items {
-        let item = item?;
+    while let Some(item) = stay::next(&items)? {
         let text = item.cast::<PyString>().map_err(|_| {
             PyTypeError::new_err(format!("a tag is a str, not {}", type_name(&item)))
         })?;
@@ -136,27 +148,56 @@ pub(crate) fn bound(value: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Op
     Ok(Some(value.extract::<u64>().unwrap_or(u64::MAX)))
 }
 
-/// The delta of a counter: an integer of 64 bits, 1 when none is given.
-pub(crate) fn delta(value: Option<&Bound<'_, PyAny>>) -> PyResult<i64> {
-    let Some(value) = value else { return Ok(1) };
-    if value.is_instance_of::<PyBool>() || !value.is_instance_of::<PyInt>() {
-        let kind = type_name(value);
-        return Err(PyTypeError::new_err(format!("delta must be an int, not {kind}")));
+/// What a counter is changed by. Not an option, because a given `None` is a wrong delta.
+pub(crate) enum Delta<'py> {
+    /// None was given.
+    One,
+    Given(Bound<'py, PyAny>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Delta<'py> {
+    type Error = std::convert::Infallible;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
+        Ok(Self::Given(given.to_owned()))
     }
-    value.extract::<i64>().map_err(|_| {
-        let message = "delta has more than 64 bits: a counter has 64";
-        errors::make(value.py(), "CounterOverflowError", message, "incr", false)
+}
+
+impl Delta<'_> {
+    /// An integer of 64 bits.
+    pub(crate) fn check(&self, operation: &'static str) -> PyResult<i64> {
+        let Self::Given(value) = self else { return Ok(1) };
+        if value.is_instance_of::<PyBool>() || !value.is_instance_of::<PyInt>() {
+            let kind = type_name(value);
+            let message = format!("{operation}: delta must be an int, not {kind}");
+            return Err(PyTypeError::new_err(message));
+        }
+        value.extract::<i64>().map_err(|_| {
+            let message = format!("{operation}: delta has more than 64 bits: a counter has 64");
+            errors::make(value.py(), "CounterOverflowError", &message, operation, false)
+        })
+    }
+}
+
+/// The name of a namespace.
+pub(crate) fn namespace<'a>(name: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+    let Ok(text) = name.cast::<PyString>() else {
+        let kind = type_name(name);
+        return Err(PyTypeError::new_err(format!("namespace must be a str, not {kind}")));
+    };
+    text.to_str().map_err(|_| {
+        let message = "namespace has an unpaired surrogate, which no store can keep";
+        errors::make(name.py(), "ConfigError", message, "namespace", false)
     })
 }
 
 /// The time from now until a datetime (a naive one is local time) or a POSIX time in seconds, cut
 /// down to the millisecond; None when it has passed.
 pub(crate) fn until(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Duration>> {
-    let number = value.is_instance_of::<PyFloat>() || value.is_instance_of::<PyInt>();
-    let seconds = if value.is_instance_of::<PyDateTime>() {
-        value.call_method0("timestamp")?.extract::<f64>()?
-    } else if number && !value.is_instance_of::<PyBool>() {
-        value.extract::<f64>().unwrap_or(f64::INFINITY)
+    let seconds = if let Some(seconds) = number(value) {
+        seconds
+    } else if value.is_instance_of::<PyDateTime>() {
+        timestamp(value)?
     } else {
         let kind = type_name(value);
         return Err(PyTypeError::new_err(format!(
@@ -172,4 +213,22 @@ pub(crate) fn until(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<Dur
         return Ok(None);
     }
     Ok(Some(Duration::try_from_secs_f64(left).unwrap_or(LONGEST).min(LONGEST)))
+}
+
+/// The POSIX time of a datetime.
+fn timestamp(value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let is_naive = value.getattr("tzinfo")?.is_none();
+    let local = value.call_method0("timestamp");
+    let seconds = match local {
+        // At the ends of the calendar local time may have no year any more. So far away from now
+        // a day more or less does not matter.
+        Err(error) if is_naive && error.is_instance_of::<PyValueError>(value.py()) => {
+            let arguments = PyDict::new(value.py());
+            let utc = value.py().import("datetime")?.getattr("timezone")?.getattr("utc")?;
+            arguments.set_item("tzinfo", utc)?;
+            value.call_method("replace", (), Some(&arguments))?.call_method0("timestamp")
+        }
+        known => known,
+    };
+    seconds?.extract()
 }

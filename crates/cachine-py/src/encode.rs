@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use cachine::core::callkey::CallKey;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{
@@ -127,12 +127,11 @@ impl<'k, 'py> Encoder<'k, 'py> {
         } else if let Ok(list) = object.cast_exact::<PyList>() {
             self.sequence(b'l', list.iter())?;
         } else if let Ok(dict) = object.cast_exact::<PyDict>() {
-            let pairs = dict.iter().map(|(key, value)| vec![key, value]);
-            self.sorted(b'd', pairs)?;
+            self.sorted(b'd', dict.iter().map(|(key, value)| vec![key, value]).collect())?;
         } else if let Ok(set) = object.cast_exact::<PySet>() {
-            self.sorted(b'S', set.iter().map(|item| vec![item]))?;
+            self.sorted(b'S', set.iter().map(|item| vec![item]).collect())?;
         } else if let Ok(set) = object.cast_exact::<PyFrozenSet>() {
-            self.sorted(b'Z', set.iter().map(|item| vec![item]))?;
+            self.sorted(b'Z', set.iter().map(|item| vec![item]).collect())?;
         } else if let Ok(text) = object.cast_exact::<PyString>() {
             let bytes = text.call_method1("encode", ("utf-8", "surrogatepass"))?;
             self.key.surrogates(bytes.cast::<PyBytes>()?.as_bytes());
@@ -162,12 +161,9 @@ impl<'k, 'py> Encoder<'k, 'py> {
         Ok(())
     }
 
-    /// Writes groups of parts in the order of their encodings.
-    fn sorted(
-        &mut self,
-        kind: u8,
-        groups: impl Iterator<Item = Vec<Bound<'py, PyAny>>>,
-    ) -> PyResult<()> {
+    /// Writes groups of parts in the order of their encodings. All are at hand: encoding one may
+    /// run code that changes where they came from.
+    fn sorted(&mut self, kind: u8, groups: Vec<Vec<Bound<'py, PyAny>>>) -> PyResult<()> {
         let mut parts = Vec::new();
         for group in groups {
             let mut part = CallKey::new();
@@ -197,10 +193,8 @@ impl<'k, 'py> Encoder<'k, 'py> {
     /// Writes an object by its type's name and the parts that make it what it is.
     fn structured(&mut self, object: &Bound<'py, PyAny>) -> PyResult<()> {
         let class = object.get_type();
-        if let Ok(stated) = class.getattr("__cache_key__")
-            && !object.is_instance_of::<PyType>()
-        {
-            let stated = stated.call1((object,))?;
+        if class.hasattr("__cache_key__")? && !object.is_instance_of::<PyType>() {
+            let stated = object.call_method0("__cache_key__")?;
             return self.named(&class, [stated].into_iter());
         }
         if let Ok(class) = object.cast::<PyType>() {
@@ -221,16 +215,23 @@ impl<'k, 'py> Encoder<'k, 'py> {
         self.sequence(b't', parts)
     }
 
-    /// Writes a class: by module and qualified name where these lead to it, else by number.
+    /// Writes a class: by module and qualified name where these lead to it, else as itself.
     fn class(&mut self, class: &Bound<'py, PyType>) -> PyResult<()> {
-        match global_name(class)? {
-            Some(name) => {
-                self.key.open_named(&name);
-                self.key.close();
-                Ok(())
-            }
-            None => self.by_number(class.as_any()),
+        if let Some(name) = global_name(class)? {
+            self.key.open_named(&name);
+            self.key.close();
+            return Ok(());
         }
+        self.by_identity(class.as_any(), "is a class that its name does not lead to")
+    }
+
+    /// Writes an object as itself, which the key does not keep alive if it can do without.
+    fn by_identity(&mut self, object: &Bound<'py, PyAny>, why: &str) -> PyResult<()> {
+        let Some(identities) = self.identities else { return Err(unkeyable(object, why)) };
+        let (number, anchor) = identities.instance(object)?;
+        self.key.number(number);
+        self.anchors.push((number, anchor));
+        Ok(())
     }
 
     /// Writes an object that is compared by its own hash and equality.
@@ -255,19 +256,15 @@ impl<'k, 'py> Encoder<'k, 'py> {
     /// what it is (`__cache_key__`, members of an Enum, classes).
     pub(crate) fn instance(&mut self, object: &Bound<'py, PyAny>) -> PyResult<()> {
         let class = object.get_type();
+        // A function that is no method after all may be called with a value of any kind.
         let by_value = object.is_instance_of::<PyType>()
             || class.hasattr("__cache_key__")?
-            || is_enum(object)?;
+            || is_enum(object)?
+            || class.getattr("__module__")?.eq("builtins")?;
         if by_value {
             return self.value(object);
         }
-        let Some(identities) = self.identities else {
-            return Err(unkeyable(object, "is an instance that only this process knows"));
-        };
-        let (number, anchor) = identities.instance(object)?;
-        self.key.number(number);
-        self.anchors.push((number, anchor));
-        Ok(())
+        self.by_identity(object, "is an instance that only this process knows")
     }
 }
 
@@ -302,6 +299,8 @@ fn global_name(class: &Bound<'_, PyType>) -> PyResult<Option<String>> {
     if !at.is(class) {
         return Ok(None);
     }
+    // Where one version of Python keeps them; in every other they are at home in `pathlib`.
+    let module = if module == "pathlib._local" { "pathlib".to_owned() } else { module };
     let module = crate::binding::module_name(py, &module)?;
     Ok(Some(format!("{module}.{qualified}")))
 }
@@ -329,25 +328,56 @@ fn known_parts<'py>(
     if object.is_instance_of::<PyTuple>() && class.hasattr("_fields")? {
         return object.try_iter()?.collect::<PyResult<_>>().map(Some);
     }
-    if let Ok(fields) = class.getattr("__dataclass_fields__") {
-        let mut parts = Vec::new();
-        for name in fields.try_iter()? {
-            let name = name?;
-            parts.push(object.getattr(name.cast::<PyString>()?)?);
-            parts.push(name);
-        }
-        return Ok(Some(parts));
+    // A subclass that is none itself may have attributes of which the fields know nothing.
+    if class.getattr("__dict__")?.contains("__dataclass_fields__")? {
+        let fields = object.py().import("dataclasses")?.call_method1("fields", (class,))?;
+        return fields_of(object, fields.try_iter()?.map(|field| field?.getattr("name"))).map(Some);
     }
-    if class.hasattr("__pydantic_fields__")? || class.hasattr("model_fields")? {
-        let extra = object.getattr("__pydantic_extra__").ok();
-        let own = object.getattr("__dict__")?;
-        return Ok(Some([Some(own), extra].into_iter().flatten().collect()));
+    if class.hasattr("__pydantic_validator__")? && class.hasattr("__pydantic_extra__")? {
+        // What else is in its dictionary was worked out from the fields.
+        let names = match class.getattr("__pydantic_fields__") {
+            Ok(names) => names,
+            Err(_) => class.getattr("model_fields")?,
+        };
+        let mut parts = fields_of(object, names.try_iter()?)?;
+        let more = ["__pydantic_extra__", "__pydantic_private__"];
+        parts.extend(more.iter().filter_map(|name| object.getattr(*name).ok()));
+        return Ok(Some(parts));
     }
     if class.hasattr("__fields__")? && class.hasattr("__validators__")? {
         return Ok(Some(vec![object.getattr("__dict__")?])); // Version 1 of the same library.
     }
     Ok(None)
 }
+
+/// The values and names of those attributes that an object has.
+fn fields_of<'py>(
+    object: &Bound<'py, PyAny>,
+    names: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let mut parts = Vec::new();
+    for name in names {
+        let name = name?;
+        match object.getattr(name.cast::<PyString>()?) {
+            Ok(value) => parts.extend([value, name]),
+            Err(error) if error.is_instance_of::<PyAttributeError>(object.py()) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(parts)
+}
+
+/// Where the classes of [`standard_parts`] are at home.
+const HOMES: [&str; 8] = [
+    "builtins",
+    "datetime",
+    "decimal",
+    "fractions",
+    "pathlib",
+    "pathlib._local",
+    "uuid",
+    "zoneinfo",
+];
 
 /// The parts of an object of the standard library, by the exact type.
 fn standard_parts<'py>(
@@ -358,6 +388,10 @@ fn standard_parts<'py>(
     let module = class.getattr("__module__")?;
     let Ok(module) = module.cast::<PyString>() else { return Ok(None) };
     let (module, name) = (module.to_string(), class.qualname()?.to_string());
+    // The names could be borrowed: only the class that they lead to counts.
+    if !HOMES.contains(&module.as_str()) || global_name(class)?.is_none() {
+        return Ok(None);
+    }
     let attributes = |names: &[&str]| names.iter().map(|name| object.getattr(*name)).collect();
     let parts: PyResult<Vec<_>> = match (module.as_str(), name.as_str()) {
         ("decimal", "Decimal") => {
@@ -387,6 +421,8 @@ fn standard_parts<'py>(
             let offset = object.call_method1("utcoffset", (&none,))?;
             Ok(vec![offset, object.call_method1("tzname", (none,))?])
         }
+        // One that was read from a file has no name, and is none but itself.
+        ("zoneinfo", "ZoneInfo") if object.getattr("key")?.is_none() => return Ok(None),
         ("zoneinfo", "ZoneInfo") => attributes(&["key"]),
         ("pathlib" | "pathlib._local", _) => Ok(vec![object.call_method0("__fspath__")?]),
         ("builtins", "bytearray") => {
@@ -396,6 +432,5 @@ fn standard_parts<'py>(
         ("builtins", "range") => attributes(&["start", "stop", "step"]),
         _ => return Ok(None),
     };
-    // The names could be borrowed: only the class that they lead to counts.
-    Ok(if global_name(class)?.is_some() { Some(parts?) } else { None })
+    parts.map(Some)
 }

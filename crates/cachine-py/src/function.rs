@@ -12,7 +12,7 @@ use cachine::core::Tag;
 use cachine::core::callkey::{self, CallKey};
 use cachine::core::stats::{Counters, Tally};
 use pyo3::PyTraverseError;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
@@ -22,7 +22,7 @@ use crate::binding::{Arguments, Refused, Signature};
 use crate::call::{Call, Terms};
 use crate::encode::Encoder;
 use crate::host::{Object, PyHost, Shelf};
-use crate::identity::{self, Anchor, Part};
+use crate::identity::{self, Anchor, Identities, Part};
 use crate::memory::Memory;
 
 /// What is known about a decorated function.
@@ -36,18 +36,11 @@ pub(crate) struct FunctionCore {
     version: Option<String>,
     terms: Arc<Terms>,
     counters: Arc<Counters>,
-    route: OnceLock<Route>,
+    route: OnceLock<Box<Route>>,
 }
 
 /// Where the calls of a function go; decided at its first call.
-enum Route {
-    /// A memory cache of ours, with keys made here.
-    Memory(Box<MemoryRoute>),
-    /// Everything is done in Python.
-    Glue,
-}
-
-struct MemoryRoute {
+struct Route {
     shelf: Py<Shelf>,
     view: Arc<View<PyHost>>,
     /// Namespace, name and version: what stands before the arguments.
@@ -59,6 +52,16 @@ struct MemoryRoute {
     /// The tag of all entries of this function.
     tag: Box<str>,
     anchor: Py<Anchor>,
+    /// The values are read and written by methods of the cache's own, so no look-up is a hit here.
+    has_methods: bool,
+    /// Others may share what is behind the cache: nothing is named by number.
+    is_shared: bool,
+}
+
+impl Route {
+    fn identities(&self) -> Option<&Arc<Identities>> {
+        (!self.is_shared).then(|| &self.shelf.get().identities)
+    }
 }
 
 /// The answer of a look-up: a new reference to the value, or to `NotImplemented`, which a look-up
@@ -82,8 +85,8 @@ impl FunctionCore {
     /// The stored value of a call, when it is fresh.
     #[inline]
     pub(crate) fn look_up(&self, py: Python<'_>, arguments: Arguments<'_>) -> PyResult<Looked> {
-        let Some(Route::Memory(route)) = self.route.get() else { return Ok(elsewhere()) };
-        if route.view.is_closed() {
+        let Some(route) = self.route.get() else { return Ok(elsewhere()) };
+        if route.has_methods || route.view.is_closed() {
             return Ok(elsewhere());
         }
         let mut key = route.beginning.resume();
@@ -127,11 +130,9 @@ impl FunctionCore {
         Ok(act(Arguments { values: &values, names }))
     }
 
-    fn memory(&self) -> Option<&MemoryRoute> {
-        match self.route.get() {
-            Some(Route::Memory(route)) => Some(route),
-            _ => None,
-        }
+    fn route(&self) -> PyResult<&Route> {
+        let unconnected = || PyRuntimeError::new_err("this function is not connected with a cache");
+        self.route.get().map(|route| &**route).ok_or_else(unconnected)
     }
 }
 
@@ -165,13 +166,19 @@ impl FunctionCore {
     }
 
     /// Connects the function with a memory cache; `parts` make the function what it is: pairs of
-    /// (object, held weakly).
+    /// (object, held weakly). Whether it is the first of its name there.
+    ///
+    /// `has_methods`: the cache reads and writes by methods of its own, and only the fences are
+    /// here. `is_shared`: keys are in the form for a store that other processes share.
+    #[pyo3(signature = (memory, parts, has_methods=false, is_shared=false))]
     fn connect(
         &self,
         py: Python<'_>,
         memory: &Bound<'_, Memory>,
         parts: Vec<(Bound<'_, PyAny>, bool)>,
-    ) -> PyResult<()> {
+        has_methods: bool,
+        is_shared: bool,
+    ) -> PyResult<bool> {
         let (view, shelf) = memory.get().parts(py)?;
         let part = |(object, weak): (Bound<'_, PyAny>, bool)| {
             if weak { Part::weak(&object) } else { Part::Strong(object.unbind()) }
@@ -181,9 +188,10 @@ impl FunctionCore {
         let namespace = view.namespace().prefix();
         let full = [namespace, &plain].concat();
         let (twin, anchor) = shelf.get().identities.function(py, &full, parts)?;
-        let prefix = callkey::prefix(&self.name, self.version.as_deref(), twin);
+        let in_keys = if is_shared { 0 } else { twin };
+        let prefix = callkey::prefix(&self.name, self.version.as_deref(), in_keys);
         let prefix = [namespace, &prefix].concat();
-        let route = MemoryRoute {
+        let route = Route {
             namespace: namespace.len(),
             tag: format!("function {prefix}").into(),
             beginning: {
@@ -195,15 +203,12 @@ impl FunctionCore {
             shelf,
             view: Arc::clone(&view),
             anchor,
+            has_methods,
+            is_shared,
         };
         // A second thread may have been faster: the first route stands.
-        drop(self.route.set(Route::Memory(Box::new(route))));
-        Ok(())
-    }
-
-    /// Leaves every call to the glue.
-    fn disconnect(&self) {
-        drop(self.route.set(Route::Glue));
+        drop(self.route.set(Box::new(route)));
+        Ok(twin == 0)
     }
 
     #[getter]
@@ -218,12 +223,10 @@ impl FunctionCore {
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Option<Call>> {
-        let Some(route) = self.memory() else {
-            return Err(PyTypeError::new_err("this function is not connected with a cache"));
-        };
+        let route = self.route()?;
         let mut key = CallKey::new();
         key.raw(&route.prefix);
-        let mut encoder = Encoder::new(py, &mut key, Some(&route.shelf.get().identities), true);
+        let mut encoder = Encoder::new(py, &mut key, route.identities(), true);
         let encoded = Self::with_arguments(args, kwargs, |arguments| {
             self.signature.encode(arguments, &mut encoder)
         })?;
@@ -243,9 +246,7 @@ impl FunctionCore {
 
     /// The call with the key of a key builder, ready to begin.
     fn call_named(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Call> {
-        let Some(route) = self.memory() else {
-            return Err(PyTypeError::new_err("this function is not connected with a cache"));
-        };
+        let route = self.route()?;
         let text = crate::convert::key(key, "cached")?;
         cachine::core::key::validate(text, "cached").map_err(|e| crate::errors::raise(py, &e))?;
         let physical = [&route.prefix[..route.namespace], text.as_bytes()].concat();
@@ -255,24 +256,17 @@ impl FunctionCore {
     }
 
     /// The key of a call without the namespace; None when it does not fit the signature.
-    ///
-    /// `shared`: in the form for a store that other processes share.
     fn key(
         &self,
         py: Python<'_>,
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Option<String>> {
-        let plain;
-        let (prefix, identities) = if let Some(route) = self.memory() {
-            (&route.prefix[route.namespace..], Some(&route.shelf.get().identities))
-        } else {
-            plain = callkey::prefix(&self.name, self.version.as_deref(), 0);
-            (plain.as_bytes(), None)
-        };
+        let route = self.route()?;
+        let prefix = &route.prefix[route.namespace..];
         let mut key = CallKey::new();
         key.raw(prefix);
-        let mut encoder = Encoder::new(py, &mut key, identities, true);
+        let mut encoder = Encoder::new(py, &mut key, route.identities(), true);
         let encoded = Self::with_arguments(args, kwargs, |arguments| {
             self.signature.encode(arguments, &mut encoder)
         })?;
@@ -285,7 +279,7 @@ impl FunctionCore {
 
     /// Removes every entry of this function.
     fn clear(&self) {
-        if let Some(route) = self.memory() {
+        if let Some(route) = self.route.get() {
             route.view.store().invalidate_tags(std::slice::from_ref(&route.tag));
         }
     }
@@ -293,14 +287,14 @@ impl FunctionCore {
     /// (hits, misses, stale, coalesced, errors, entries) of this function.
     fn counts(&self) -> (u64, u64, u64, u64, u64, usize) {
         let stats = self.counters.read();
-        let entries = self.memory().map_or(0, |route| route.view.store().members(&route.tag));
+        let entries = self.route.get().map_or(0, |route| route.view.store().members(&route.tag));
         (stats.hits, stats.misses, stats.stale, stats.coalesced, stats.errors, entries)
     }
 
     /// Counts a failure of the cache during a call.
     fn count_error(&self) {
         self.counters.error();
-        if let Some(route) = self.memory() {
+        if let Some(route) = self.route.get() {
             route.view.counters().error();
         }
     }
@@ -312,7 +306,7 @@ impl FunctionCore {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.miss)?;
         self.signature.defaults().try_for_each(|default| visit.call(default))?;
-        if let Some(route) = self.memory() {
+        if let Some(route) = self.route.get() {
             visit.call(&route.shelf)?;
             visit.call(&route.anchor)?;
         }
@@ -321,13 +315,7 @@ impl FunctionCore {
 }
 
 impl FunctionCore {
-    fn start(
-        &self,
-        py: Python<'_>,
-        route: &MemoryRoute,
-        key: &[u8],
-        tags: Vec<Tag<Object>>,
-    ) -> Call {
+    fn start(&self, py: Python<'_>, route: &Route, key: &[u8], tags: Vec<Tag<Object>>) -> Call {
         let view = Arc::clone(&route.view);
         let counters = Some(Arc::clone(&self.counters));
         Call::new(

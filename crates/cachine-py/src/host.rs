@@ -4,7 +4,10 @@
 //! released before anything of Python runs. So it is always free when the garbage collector
 //! traverses the store and when the process forks.
 
+pub(crate) mod stay;
+
 use std::ptr::NonNull;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cachine::core::store::{Host, Store};
 use pyo3::PyTraverseError;
@@ -63,8 +66,16 @@ impl Drop for Object {
     fn drop(&mut self) {
         // SAFETY: asks about the calling thread only.
         debug_assert!(unsafe { ffi::PyGILState_Check() } == 1, "the thread is attached");
+        let object = self.0.as_ptr();
+        // Only the last reference can run code, and only that is worth the way through a list.
         // SAFETY: this reference is ours, and is used no more.
-        unsafe { ffi::Py_DECREF(self.0.as_ptr()) };
+        unsafe {
+            if ffi::Py_REFCNT(object) > 1 {
+                ffi::Py_DECREF(object);
+            } else {
+                stay::release(object);
+            }
+        }
     }
 }
 
@@ -98,8 +109,29 @@ impl Host for PyHost {
 pub(crate) struct Shelf {
     pub(crate) store: std::sync::Arc<Store<PyHost>>,
     pub(crate) identities: std::sync::Arc<Identities>,
-    /// Called with (key, value) for the weight of an entry.
-    pub(crate) weigher: Option<Py<PyAny>>,
+    pub(crate) weigher: Option<Weigher>,
+}
+
+/// Called with (key, value) for the weight of an entry.
+///
+/// The collector can take it away: a method of the cache itself closes a circle that nothing else
+/// could open.
+pub(crate) struct Weigher(Mutex<Option<Py<PyAny>>>);
+
+impl Weigher {
+    pub(crate) fn new(weigher: &Bound<'_, PyAny>) -> Self {
+        Self(Mutex::new(Some(weigher.clone().unbind())))
+    }
+
+    /// The callable, unless the collector took it.
+    pub(crate) fn bind<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.slot().as_ref().map(|weigher| weigher.bind(py).clone())
+    }
+
+    // Held for a step without Python, as the locks of a store are.
+    fn slot(&self) -> MutexGuard<'_, Option<Py<PyAny>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[pymethods]
@@ -117,11 +149,15 @@ impl Shelf {
         // live values finalised, so "the lock is taken" must never happen.
         debug_assert!(seen, "the lock of a store is free whenever the collector runs");
         result?;
-        visit.call(&self.weigher)?;
+        if let Some(weigher) = &self.weigher {
+            visit.call(&*weigher.slot())?;
+        }
         self.identities.traverse(&visit)
     }
 
     fn __clear__(&self) {
         self.store.clear(None);
+        let weigher = self.weigher.as_ref().and_then(|weigher| weigher.slot().take());
+        drop(weigher);
     }
 }

@@ -20,9 +20,12 @@ use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyWeakrefReference};
+use pyo3::types::{PyCode, PyDict, PyInt, PyTuple, PyWeakrefReference};
 
-use crate::host::PyHost;
+use crate::host::{PyHost, stay};
+
+/// So often an object is compared with those of equal hash before its equality counts as broken.
+const ATTEMPTS: u32 = 16;
 
 /// What the keys of one store name by number.
 pub(crate) struct Identities {
@@ -177,22 +180,26 @@ impl Identities {
     pub(crate) fn value(self: &Arc<Self>, object: &Bound<'_, PyAny>) -> PyResult<Py<Anchor>> {
         let py = object.py();
         let typed = PyTuple::new(py, [object.get_type().as_any(), object])?;
-        loop {
-            if let Some(number) = self.by_value.bind(py).get_item(&typed)? {
-                // Equality may have run any code: the anchor can be gone by now.
+        let table = self.by_value.bind(py);
+        // Equality may run any code, so what the table says may be old by the time it has said it.
+        for _ in 0..ATTEMPTS {
+            if let Some(number) = stay::item(table, &typed)? {
                 if let Some(anchor) = self.anchor(py, number.extract()?) {
                     return Ok(anchor);
                 }
-                self.by_value.bind(py).del_item(&typed).ok();
+                stay::remove(table, &typed).ok();
                 continue;
             }
             let number = next_number();
             let anchor = self.new_anchor(py, number, Kind::Value(typed.clone().unbind()))?;
-            let held = self.by_value.bind(py).call_method1("setdefault", (&typed, number))?;
+            let held = stay::keep(table, &typed, PyInt::new(py, number).as_any())?;
             if held.extract::<u64>()? == number {
                 return Ok(anchor);
             }
         }
+        let kind = object.get_type().qualname()?;
+        let message = format!("the equality of {kind} changes each time it is asked");
+        Err(PyTypeError::new_err(message))
     }
 
     /// The anchor of a function: that of an equal one of the same name, or a new one.
@@ -248,10 +255,11 @@ impl Identities {
             }
             Kind::Value(typed) => {
                 let table = self.by_value.bind(py);
-                let number = table.get_item(typed).ok().flatten();
+                let typed = typed.bind(py);
+                let number = stay::item(table, typed).ok().flatten();
                 if number.is_some_and(|number| number.extract::<u64>().ok() == Some(anchor.number))
                 {
-                    table.del_item(typed).ok();
+                    stay::remove(table, typed).ok();
                 }
             }
             Kind::Function { name, .. } => {
@@ -308,7 +316,9 @@ impl Part {
 
     fn is_same(&self, py: Python<'_>, other: &Self) -> bool {
         match (self, other) {
-            (Self::Strong(one), Self::Strong(other)) => one.is(other),
+            (Self::Strong(one), Self::Strong(other)) => {
+                one.is(other) || are_same_code(one.bind(py), other.bind(py))
+            }
             (Self::Weak(one), Self::Weak(other)) => {
                 use pyo3::types::PyWeakrefMethods;
                 let one = one.bind(py).upgrade();
@@ -317,6 +327,13 @@ impl Part {
             _ => false,
         }
     }
+}
+
+/// Whether both are the code of functions that do the same: a module that is loaded anew makes
+/// its functions anew. No code of users runs in the comparison.
+fn are_same_code(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> bool {
+    let is_code = |object: &Bound<'_, PyAny>| object.is_exact_instance_of::<PyCode>();
+    is_code(one) && is_code(other) && one.eq(other).unwrap_or(false)
 }
 
 #[pymethods]

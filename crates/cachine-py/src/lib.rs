@@ -47,7 +47,6 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::raw::get::install(&module.py().get_type::<crate::memory::Memory>())?;
-        crate::raw::release::install(module.py())
+        crate::raw::get::install(&module.py().get_type::<crate::memory::Memory>())
     }
 }

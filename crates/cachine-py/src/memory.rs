@@ -19,10 +19,10 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyString, PyTuple};
 
 use crate::call::{Call, Terms};
 use crate::clock;
-use crate::convert::{self, type_name};
+use crate::convert::{self, Delta, type_name};
 use crate::errors::{self, OrRaise};
 use crate::fork;
-use crate::host::{Object, PyHost, Shelf};
+use crate::host::{Object, PyHost, Shelf, Weigher, stay};
 use crate::identity::Identities;
 
 /// A cache in the memory of this process.
@@ -66,6 +66,20 @@ impl Memory {
         Ok((Arc::clone(&inner.view), inner.shelf.clone_ref(py)))
     }
 
+    /// An open view and a valid key, or an error that names the operation.
+    fn checked<'a>(
+        &'a self,
+        py: Python<'_>,
+        key: &'a Bound<'_, PyAny>,
+        operation: &'static str,
+    ) -> PyResult<(&'a View<PyHost>, &'a str)> {
+        let key = convert::key(key, operation)?;
+        let view = self.view()?;
+        view.open(operation).or_raise(py)?;
+        cachine::core::key::validate(key, operation).or_raise(py)?;
+        Ok((view, key))
+    }
+
     fn weigh(&self, key: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
         match &self.inner()?.shelf.get().weigher {
             None => Ok(1),
@@ -76,11 +90,13 @@ impl Memory {
 
 /// Asks the user's weigher; runs under no lock.
 pub(crate) fn weigh(
-    weigher: &Bound<'_, PyAny>,
+    weigher: Option<Bound<'_, PyAny>>,
     key: &str,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<u64> {
-    let weight = weigher.call1((key, value))?;
+    let Some(weigher) = weigher else { return Ok(1) };
+    let key = PyString::new(value.py(), key);
+    let weight = stay::call(&weigher, &key, value)?;
     if weight.is_instance_of::<PyBool>() || !weight.is_instance_of::<PyInt>() {
         let kind = type_name(&weight);
         return Err(PyTypeError::new_err(format!("weigher must return an int, not {kind}")));
@@ -109,14 +125,7 @@ fn eviction(policy: Option<&Bound<'_, PyAny>>) -> PyResult<Eviction> {
 
 fn namespace(py: Python<'_>, name: Option<&Bound<'_, PyAny>>) -> PyResult<Namespace> {
     let Some(name) = name else { return Ok(Namespace::default()) };
-    let Ok(text) = name.cast::<PyString>() else {
-        let kind = type_name(name);
-        return Err(PyTypeError::new_err(format!("namespace must be a str or None, not {kind}")));
-    };
-    let text = text.to_str().map_err(|_| {
-        errors::make(py, "ConfigError", "namespace has an unpaired surrogate", "namespace", false)
-    })?;
-    Namespace::new(text).or_raise(py)
+    Namespace::new(convert::namespace(name)?).or_raise(py)
 }
 
 #[pymethods]
@@ -159,7 +168,7 @@ impl Memory {
         let shelf = Shelf {
             store: Arc::clone(view.store()),
             identities: Identities::new(py, view.store()),
-            weigher: weigher.map(|weigher| weigher.clone().unbind()),
+            weigher: weigher.map(Weigher::new),
         };
         let inner = Inner { view, shelf: Py::new(py, shelf)? };
         self.inner
@@ -233,8 +242,9 @@ impl Memory {
         key: &Bound<'_, PyAny>,
         ttl: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let key = convert::key(key, "expire")?;
-        self.view()?.expire(key, convert::span(ttl, "ttl")?).or_raise(py)
+        let ttl = convert::span(ttl, "ttl")?;
+        let (view, key) = self.checked(py, key, "expire")?;
+        view.expire(key, ttl).or_raise(py)
     }
 
     /// Let a live entry end at a time; True when there was one.
@@ -244,9 +254,9 @@ impl Memory {
         key: &Bound<'_, PyAny>,
         when: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        let key = convert::key(key, "expire_at")?;
         let left = convert::until(when, "when")?;
-        self.view()?.expire(key, left.unwrap_or(Duration::ZERO)).or_raise(py)
+        let (view, key) = self.checked(py, key, "expire_at")?;
+        view.expire(key, left.unwrap_or(Duration::ZERO)).or_raise(py)
     }
 
     /// Let a live entry live for ever; True when it had an end.
@@ -262,33 +272,36 @@ impl Memory {
         key: &Bound<'_, PyAny>,
         ttl: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let key = convert::key(key, "touch")?;
-        self.view()?.touch(key, convert::optional_span(ttl, "ttl")?).or_raise(py)
+        let ttl = convert::optional_span(ttl, "ttl")?;
+        let (view, key) = self.checked(py, key, "touch")?;
+        view.touch(key, ttl).or_raise(py)
     }
 
     /// Add to a counter and return the new number.
-    #[pyo3(signature = (key, delta=None, ttl_on_create=None))]
+    #[pyo3(signature = (key, delta=Delta::One, ttl_on_create=None),
+        text_signature = "($self, key, delta=1, ttl_on_create=None)")]
     fn incr(
         &self,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
-        delta: Option<&Bound<'_, PyAny>>,
+        delta: Delta<'_>,
         ttl_on_create: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<i64> {
-        let delta = convert::delta(delta)?;
+        let delta = delta.check("incr")?;
         self.count(py, "incr", key, i128::from(delta), ttl_on_create)
     }
 
     /// Subtract from a counter and return the new number.
-    #[pyo3(signature = (key, delta=None, ttl_on_create=None))]
+    #[pyo3(signature = (key, delta=Delta::One, ttl_on_create=None),
+        text_signature = "($self, key, delta=1, ttl_on_create=None)")]
     fn decr(
         &self,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
-        delta: Option<&Bound<'_, PyAny>>,
+        delta: Delta<'_>,
         ttl_on_create: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<i64> {
-        let delta = convert::delta(delta)?;
+        let delta = delta.check("decr")?;
         self.count(py, "decr", key, -i128::from(delta), ttl_on_create)
     }
 
@@ -317,9 +330,12 @@ impl Memory {
 
     /// Fail when this cache was closed.
     fn _check_open(&self, py: Python<'_>, operation: &str) -> PyResult<()> {
-        let known = ["ping", "lock", "get_or_set", "get_many", "set_many", "delete_many", "enter"];
-        let operation = known.into_iter().find(|name| *name == operation).unwrap_or("use");
-        self.view()?.open(operation).or_raise(py)
+        self.view()?.open(known(operation)).or_raise(py)
+    }
+
+    /// Fail when this cache was closed, or the key is none.
+    fn _check_key(&self, py: Python<'_>, key: &Bound<'_, PyAny>, operation: &str) -> PyResult<()> {
+        self.checked(py, key, known(operation)).map(drop)
     }
 
     /// Make this object a view on the store of another one.
@@ -329,13 +345,10 @@ impl Memory {
         other: &Bound<'_, Self>,
         name: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let Ok(name) = name.cast::<PyString>() else {
-            let kind = type_name(name);
-            return Err(PyTypeError::new_err(format!("a namespace is a str, not {kind}")));
-        };
+        let name = convert::namespace(name)?;
         let (view, shelf) = other.get().parts(py)?;
         view.open("with_namespace").or_raise(py)?;
-        let view = Arc::new(view.with_namespace(name.to_str()?).or_raise(py)?);
+        let view = Arc::new(view.with_namespace(name).or_raise(py)?);
         drop(self.inner.set(Inner { view, shelf }));
         Ok(())
     }
@@ -428,11 +441,8 @@ impl Memory {
         delta: i128,
         ttl_on_create: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<i64> {
-        let key = convert::key(key, operation)?;
         let ttl = convert::optional_span(ttl_on_create, "ttl_on_create")?;
-        let view = self.view()?;
-        view.open(operation).or_raise(py)?;
-        cachine::core::key::validate(key, operation).or_raise(py)?;
+        let (view, key) = self.checked(py, key, operation)?;
         loop {
             let stored = view.peek(key, |value| value.get(py));
             let before = match &stored {
@@ -448,16 +458,23 @@ impl Memory {
             let new = PyInt::new(py, after).into_any();
             let weight = self.weigh(key, &new)?;
             let new = Object::new(&new);
+            let is_new = stored.is_none();
             let done = match stored {
                 None => view.add(key, Value { value: new, ttl, tags: &[], weight }).or_raise(py)?,
                 Some(old) => view.replace(key, new, |value| value.is(&old)).or_raise(py)?,
             };
             // With a ttl_on_create of zero the counter is gone as soon as it is made.
-            if done.is_ok() || ttl.is_some_and(|ttl| ttl.is_zero()) && before == 0 {
+            if done.is_ok() || is_new && ttl.is_some_and(|ttl| ttl.is_zero()) {
                 return Ok(after);
             }
         }
     }
+}
+
+/// The name of an operation that is written in Python.
+fn known(operation: &str) -> &'static str {
+    let known = ["ping", "lock", "get_or_set", "get_many", "set_many", "delete_many", "enter"];
+    known.into_iter().find(|name| *name == operation).unwrap_or("use")
 }
 
 fn counter(value: &Bound<'_, PyAny>, operation: &'static str) -> PyResult<i64> {

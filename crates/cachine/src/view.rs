@@ -155,11 +155,7 @@ impl<H: Host> View<H> {
     ///
     /// [`ErrorKind::Closed`]; [`ErrorKind::InvalidKey`] for a key that could not have been set.
     #[inline]
-    pub fn get<R>(
-        &self,
-        key: &str,
-        view: impl FnOnce(&H::Value) -> R,
-    ) -> Result<Option<R>, Error> {
+    pub fn get<R>(&self, key: &str, view: impl FnOnce(&H::Value) -> R) -> Result<Option<R>, Error> {
         self.open("get")?;
         let started = self.counters.is_sampled().then(|| self.store.now());
         let found = self.with_key(key, |physical| self.store.get(physical, self.tally(), view));

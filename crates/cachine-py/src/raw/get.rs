@@ -5,7 +5,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
-use super::{guarded, pack, release};
+use super::{guarded, pack};
 use crate::memory::Memory;
 
 const DOC: &std::ffi::CStr =
@@ -15,10 +15,7 @@ const DOC: &std::ffi::CStr =
 pub(crate) fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
     let definition = Box::leak(Box::new(ffi::PyMethodDef {
         ml_name: c"get".as_ptr(),
-        // SAFETY: a function pointer is one, whatever it may do to the stack.
-        ml_meth: unsafe {
-            std::mem::transmute::<*mut std::ffi::c_void, ffi::PyMethodDefPointer>(get as *mut _)
-        },
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: get },
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
         ml_doc: DOC.as_ptr(),
     }));
@@ -31,22 +28,7 @@ pub(crate) fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
     class.setattr("get", descriptor)
 }
 
-unsafe extern "C-unwind" fn get(
-    this: *mut ffi::PyObject,
-    values: *const *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
-    names: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    release::begin();
-    // SAFETY: the arguments of this call, passed on; what it threw out is released after it.
-    unsafe {
-        let result = answer(this, values, count, names);
-        release::end();
-        result
-    }
-}
-
-unsafe fn answer(
+unsafe extern "C" fn get(
     this: *mut ffi::PyObject,
     values: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,

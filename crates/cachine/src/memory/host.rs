@@ -4,9 +4,9 @@
 use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
-use cachine_core::store::{Ended, Host, Lease, Wait};
+use cachine_core::store::{Ended, Host, Lease, Mutex, Wait};
 
 /// The Rust door's side of the engine.
 pub(crate) struct Kept<V>(PhantomData<fn() -> V>);
@@ -26,6 +26,7 @@ impl<V: 'static> Host for Kept<V> {
     type Value = Arc<V>;
     type Outcome = Outcome<V>;
     type Waker = Waker;
+    type Lock<T> = Mutex<T>;
 
     fn wake(waker: Waker) {
         waker.wake();
@@ -42,16 +43,16 @@ impl<V: Clone> Outcome<V> {
     }
 }
 
-/// How the computation that was waited for ended: `None` while it has not, `Some(None)` where it
-/// left nothing for this caller, who has to ask again.
-pub(crate) fn result_of<V, E>(wait: &KeptWait<V>) -> Option<Option<Result<V, E>>>
+/// What the computation that was waited for came to; ready with `None` where it left nothing for
+/// this caller, who has to ask again.
+pub(crate) fn result_of<V, E>(wait: &KeptWait<V>) -> Poll<Option<Result<V, E>>>
 where
     V: Clone + 'static,
     E: Clone + 'static,
 {
     match wait.ended(Outcome::result) {
-        Ended::Pending => None,
-        Ended::Abandoned => Some(None),
-        Ended::Outcome(result) => Some(result),
+        Ended::Pending => Poll::Pending,
+        Ended::Abandoned => Poll::Ready(None),
+        Ended::Outcome(result) => Poll::Ready(result),
     }
 }
