@@ -257,12 +257,13 @@ impl<H: Host> Store<H> {
         })
     }
 
-    /// Starts a computation of `key` whatever is stored; with `share`, callers that find nothing
-    /// wait for it.
+    /// Starts a computation of `key` whatever is stored, and fences those under way; with `share`,
+    /// callers that find nothing wait for it.
     pub fn recompute(self: &Arc<Self>, key: &[u8], share: bool) -> Lease<H> {
         let mut state = self.lock();
-        let joinable = share && state.fills.joinable(key).is_none();
-        Lease::new(self, state.start(key, joinable, false))
+        // One that began before may end after this one, with an older value.
+        state.fills.fence_key(key);
+        Lease::new(self, state.start(key, share, false))
     }
 
     /// Stores a value; every computation of the key that is under way is fenced.
