@@ -284,7 +284,7 @@ impl Naive {
         self.remove(|row| is_cleared(row.key));
     }
 
-    fn fence_key(&mut self, key: Key) {
+    pub(crate) fn fence_key(&mut self, key: Key) {
         self.paused.remove(&key);
         self.flights.iter_mut().filter(|flight| flight.key == key).for_each(Flight::fence);
     }

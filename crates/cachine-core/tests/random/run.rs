@@ -289,9 +289,9 @@ impl Run {
     }
 
     fn recompute(&mut self, key: Key, share: bool) {
-        let joinable = share && self.naive.joinable(key).is_none();
         let lease = self.store.recompute(name(key), share);
-        self.naive.open(lease.id(), key, joinable, false);
+        self.naive.fence_key(key);
+        self.naive.open(lease.id(), key, share, false);
         self.leases.push((lease, key));
     }
 
