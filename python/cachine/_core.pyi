@@ -1,0 +1,183 @@
+"""The compiled part of the package."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from types import GenericAlias
+from typing import Any, Generic, final, overload
+
+from typing_extensions import Self, TypeAlias, TypeVar, disjoint_base
+
+from cachine._types import TTL, D, Span, Strings, V
+from cachine.strategies import _Eviction
+
+__all__ = [
+    "Call",
+    "FakeClock",
+    "FunctionCore",
+    "Memory",
+    "Terms",
+    "forget_flights",
+    "function_type",
+    "new_function",
+]
+
+_M = TypeVar("_M", bound=_AnyMemory[Any])
+
+class _AnyMemory(Generic[V]):
+    """What both caches have: the asynchronous one has coroutine functions in place of the rest."""
+
+    def __init__(
+        self,
+        max_size: int | None = None,
+        eviction_policy: _Eviction | None = None,
+        namespace: str | None = None,
+        *,
+        max_weight: int | None = None,
+        weigher: Callable[[str, Any], int] | None = None,
+    ) -> None: ...
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
+    @property
+    def namespace(self) -> str | None: ...
+    @property
+    def closed(self) -> bool: ...
+    def _fresh(self, key: str, default: D) -> V | D: ...
+    def _call(self, key: str, terms: Terms) -> Call: ...
+    def _check_open(self, operation: str) -> None: ...
+    def _check_key(self, key: str, operation: str) -> None: ...
+    def _share(self, other: _AnyMemory[V], name: str) -> None: ...
+    def _peek(self) -> bool: ...
+    def _len(self) -> int: ...
+    def _counts(self) -> tuple[list[int], float, float]: ...
+    def _reset_counts(self) -> None: ...
+
+@disjoint_base
+class Memory(_AnyMemory[V]):
+    # The asynchronous cache, too, calls these with itself.
+    def __new__(cls: type[_M], *_args: Any, **_kwargs: Any) -> _M: ...
+    @overload
+    def get(self: _AnyMemory[V], key: str, default: None = None) -> V | None:
+        """Return the value of a key, or the default."""
+
+    @overload
+    def get(self: _AnyMemory[V], key: str, default: D) -> V | D: ...
+    def set(
+        self: _AnyMemory[V], key: str, value: V, ttl: TTL = None, *, tags: Strings | None = None
+    ) -> None:
+        """Store a value for ttl seconds, or until it is removed."""
+
+    def delete(self: _AnyMemory[V], key: str) -> bool:
+        """Remove a key; True when a live entry was removed."""
+
+    def exists(self: _AnyMemory[V], key: str) -> bool:
+        """Whether a key has a live entry."""
+
+    def clear(self: _AnyMemory[V], *, dangerously_clear_all: bool = False) -> None:
+        """Remove every entry of this namespace."""
+
+    def ttl(self: _AnyMemory[V], key: str) -> int | None:
+        """Return the seconds that a key has left, rounded up, or None."""
+
+    def expire(self: _AnyMemory[V], key: str, ttl: Span) -> bool:
+        """Give a live entry a new life of ttl seconds; True when there was one."""
+
+    def expire_at(self: _AnyMemory[V], key: str, when: datetime | float) -> bool:
+        """Let a live entry end at a time; True when there was one."""
+
+    def persist(self: _AnyMemory[V], key: str) -> bool:
+        """Let a live entry live for ever; True when it had an end."""
+
+    def touch(self: _AnyMemory[V], key: str, ttl: TTL = None) -> bool:
+        """Count as a use of a live entry, and renew its ttl if one is given; True when there was
+        one."""
+
+    def incr(self: _AnyMemory[V], key: str, delta: int = 1, ttl_on_create: TTL = None) -> int:
+        """Add to a counter and return the new number."""
+
+    def decr(self: _AnyMemory[V], key: str, delta: int = 1, ttl_on_create: TTL = None) -> int:
+        """Subtract from a counter and return the new number."""
+
+    def add_tags(self: _AnyMemory[V], key: str, tags: Strings) -> bool:
+        """Add tags to a live entry; True when there was one."""
+
+    def invalidate_tags(self: _AnyMemory[V], tags: Strings) -> int:
+        """Remove every entry that has one of the tags; how many live ones there were."""
+
+    def close(self: _AnyMemory[V]) -> None:
+        """End the use of this cache."""
+
+    @overload
+    def _get(self, key: str, default: None = None) -> V | None: ...
+    @overload
+    def _get(self, key: str, default: D) -> V | D: ...
+
+@final
+class Terms:
+    def __new__(cls, ttl: TTL, stale_ttl: TTL, jitter: TTL, singleflight: bool) -> Self: ...
+    def next_ttl(self) -> float | None: ...
+
+# Whom the end of a computation wakes, if anyone.
+_Bells: TypeAlias = list[Callable[[], object]] | None
+
+@final
+class Call:
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> Any: ...
+    def take(self) -> Any: ...
+    @property
+    def flight(self) -> int: ...
+    def begin(self, held: Sequence[int], alone: bool = False, counted: bool = False) -> int: ...
+    def recompute(self) -> None: ...
+    def declare(self, tags: Strings | None, late: bool) -> None: ...
+    def fill(self, value: object, late_tags: Strings | None = None) -> _Bells: ...
+    def may_store(self, late_tags: Strings | None = None) -> bool: ...
+    def share(self, value: object) -> _Bells: ...
+    def fail(self, error: object) -> _Bells: ...
+    def adopt(self) -> None: ...
+    def abandon(self) -> _Bells: ...
+    def follow(self) -> Call | None: ...
+    def register(self, waker: Callable[[], object]) -> bool: ...
+    def ended(self) -> int: ...
+    def leave(self) -> int | None: ...
+
+@final
+class FunctionCore:
+    def __new__(
+        cls,
+        miss: Callable[..., Any],
+        is_coroutine: bool,
+        parameters: tuple[tuple[str, int, tuple[Any, ...]], ...],
+        name: str,
+        version: str | None,
+        terms: Terms,
+    ) -> Self: ...
+    @property
+    def is_connected(self) -> bool: ...
+    def set_method(self, is_method: bool) -> None: ...
+    def connect(
+        self,
+        memory: _AnyMemory[Any],
+        parts: Sequence[tuple[object, bool]],
+        has_methods: bool = False,
+        is_shared: bool = False,
+    ) -> bool: ...
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Call | None: ...
+    def call_named(self, key: str) -> Call: ...
+    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> str | None: ...
+    def clear(self) -> None: ...
+    def counts(self) -> tuple[int, int, int, int, int, int]: ...
+    def count_error(self) -> None: ...
+    def reset_counts(self) -> None: ...
+
+@final
+class FakeClock:
+    def __new__(cls) -> Self: ...
+    def advance(self, seconds: Span) -> None: ...
+    def install(self) -> None: ...
+    @staticmethod
+    def uninstall() -> None: ...
+
+def function_type(surface: type, bound: Callable[[Any, Any], object]) -> type[Any]: ...
+def new_function(core: FunctionCore) -> Any: ...
+def forget_flights() -> None: ...
