@@ -23,21 +23,36 @@ def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield statement
 
 
-def stubbed(body: Iterable[ast.stmt], prefix: str = "") -> Iterator[str]:
-    """The public names that a stub declares: ``Memory``, ``Memory.get``."""
-    for statement in statements(body):
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names = [statement.name]
-        elif isinstance(statement, ast.AnnAssign):
-            names = [ast.unparse(statement.target)]
-        elif isinstance(statement, ast.Assign):
-            names = [ast.unparse(target) for target in statement.targets]
-        else:
-            continue
-        for name in filter(is_public, names):
-            yield prefix + name
-            if isinstance(statement, ast.ClassDef):
-                yield from stubbed(statement.body, f"{prefix}{name}.")
+def stubbed(module: ast.Module) -> Iterator[str]:
+    """The public names that a stub declares: ``Memory``, ``Memory.get``.
+
+    What a class inherits from a private one of the stub is its own: such a base is there for the
+    type checkers only.
+    """
+    classes = {each.name: each for each in module.body if isinstance(each, ast.ClassDef)}
+
+    def names_in(body: Iterable[ast.stmt], prefix: str) -> Iterator[str]:
+        for statement in statements(body):
+            for name in filter(is_public, declared_by(statement)):
+                yield prefix + name
+                if isinstance(statement, ast.ClassDef):
+                    bases = [ast.unparse(base).partition("[")[0] for base in statement.bases]
+                    inherited = [classes[base] for base in bases if base in classes]
+                    for each in (statement, *inherited):
+                        yield from names_in(each.body, f"{prefix}{name}.")
+
+    yield from names_in(module.body, "")
+
+
+def declared_by(statement: ast.stmt) -> list[str]:
+    """The names that one statement declares."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [statement.name]
+    if isinstance(statement, ast.AnnAssign):
+        return [ast.unparse(statement.target)]
+    if isinstance(statement, ast.Assign):
+        return [ast.unparse(target) for target in statement.targets]
+    return []
 
 
 def built(owner: ModuleType | type, prefix: str = "") -> Iterator[str]:
@@ -55,7 +70,7 @@ def is_public(name: str) -> bool:
 
 def main(stub: str) -> int:
     """Print the differences; 1 if there are any."""
-    declared = set(stubbed(ast.parse(pathlib.Path(stub).read_text("utf-8")).body))
+    declared = set(stubbed(ast.parse(pathlib.Path(stub).read_text("utf-8"))))
     real = set(built(importlib.import_module("cachine._core")))
     for name in sorted(real - declared):
         print(f"{stub}: {name} is missing")

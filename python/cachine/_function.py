@@ -7,6 +7,7 @@ class that it inherits from.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,7 +43,7 @@ class FunctionSurface:
         ``misses`` counts calls that found nothing; ``coalesced`` of them waited for the
         computation of another call instead of starting their own.
         """
-        hits, misses, stale, coalesced, errors, entries = self._core.counts()
+        hits, misses, stale, coalesced, errors, entries = self._decorated.counts()
         size = self._decorated.max_size()
         return CacheInfo(hits, misses, size, entries, stale, coalesced, errors)
 
@@ -87,7 +88,15 @@ class FunctionSurface:
         @property  # type: ignore[misc]
         def __class__(self) -> type:  # noqa: D105
             # inspect.iscoroutinefunction asks isinstance(f, FunctionType) there, and only there.
-            return FunctionType if self._core.is_coroutine else type(self)
+            return FunctionType if self._decorated.kind.is_coroutine else type(self)
+
+
+#: What takes the arguments of a call, and so the instance first.
+_OF_A_CALL = frozenset({"cache_key", "invalidate", "refresh"})
+
+
+def _of_function(name: str, bound: BoundCachedFunction) -> Any:
+    return getattr(bound.__func__, name)
 
 
 class BoundCachedFunction:
@@ -100,25 +109,14 @@ class BoundCachedFunction:
         self.__self__ = instance
 
     # What inspect and its users ask about a method has the same answers here.
-    __class__ = property(lambda _: MethodType)  # type: ignore[assignment]
+    __class__ = property(lambda _: MethodType)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.__func__(self.__self__, *args, **kwargs)
 
-    def cache_key(self, *args: Any, **kwargs: Any) -> str:
-        """Return the key of a call on this instance."""
-        return self.__func__.cache_key(self.__self__, *args, **kwargs)  # type: ignore[no-any-return]
-
-    def invalidate(self, *args: Any, **kwargs: Any) -> Any:
-        """Remove the stored result of one call on this instance; True when there was one."""
-        return self.__func__.invalidate(self.__self__, *args, **kwargs)
-
-    def refresh(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute one call on this instance anew, store the result and return it."""
-        return self.__func__.refresh(self.__self__, *args, **kwargs)
-
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__func__, name)
+        found = getattr(self.__func__, name)
+        return MethodType(found, self.__self__) if name in _OF_A_CALL else found
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -135,6 +133,16 @@ class BoundCachedFunction:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return getattr, (self.__self__, self.__func__.__name__)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        from copy import deepcopy
+
+        return BoundCachedFunction(self.__func__, deepcopy(self.__self__, memo))
+
+
+# Of the function and not of this class, as it is for every method.
+for _name in ("__doc__", "__module__"):
+    setattr(BoundCachedFunction, _name, property(partial(_of_function, _name)))
 
 
 CachedFunction = _core.function_type(FunctionSurface, BoundCachedFunction)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+from enum import Enum
 from string import Formatter
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cachine.exceptions import ConfigError, UnkeyableArgumentError
@@ -69,7 +71,8 @@ def describe(function: Any) -> Callables:
         TypeError: it is not callable, or what it returns can be used only once.
     """
     if not callable(function):
-        raise TypeError(f"cached decorates functions and other callables, not {function!r}")
+        hint = "; put @cached below @property" if isinstance(function, property) else ""
+        raise TypeError(f"cached decorates functions and other callables, not {function!r}{hint}")
     inner = function
     while isinstance(inner, functools.partial):
         inner = inner.func
@@ -95,10 +98,17 @@ def describe(function: Any) -> Callables:
         (each.name, int(each.kind), () if each.default is each.empty else (each.default,))
         for each in signature.parameters.values()
     )
-    in_class = "." in name[1] and not name[1].rpartition(".")[0].endswith("<locals>")
-    is_method = in_class and bool(parameters) and parameters[0][0] == "self"
-    is_coroutine = inspect.iscoroutinefunction(owner) or inspect.iscoroutinefunction(function)
+    # A class body says more when it is complete: `__set_name__` finds the methods in it.
+    is_method = bool(parameters) and parameters[0][0] == "self" and parameters[0][1] < 2
+    is_coroutine = gives_awaitable(owner) or gives_awaitable(function)
     return Callables(function, *name, parameters, signature, is_coroutine, is_method, owner)
+
+
+def gives_awaitable(function: Any) -> bool:
+    """Whether calling this gives a coroutine: it is written so, or marked so."""
+    # The mark of asyncio, before inspect had one.
+    marked = "_is_coroutine" in getattr(function, "__dict__", ())
+    return inspect.iscoroutinefunction(function) or marked
 
 
 def _module(name: Any) -> str:
@@ -119,14 +129,17 @@ def identity(kind: Callables) -> list[tuple[Any, bool]]:
     """What makes a function itself in this process: pairs of an object and "held weakly".
 
     Decorating the same function again gives the same; two closures of one factory differ in what
-    their cells hold. Taken once: a cell that is filled anew later does not change it, and an empty
-    one equals only itself.
+    their cells hold, two bound methods in their instance. Taken once: a cell that is filled anew
+    later does not change it, and an empty one equals only itself.
     """
     function: Any = kind.function
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return [(function, True)]
-    parts = [(code, False), (function.__globals__, False)]
+    parts: list[tuple[Any, bool]] = []
+    if type(function) is MethodType:
+        parts.append((function.__self__, True))
+        function = function.__func__
+    if type(function) is not FunctionType:
+        return [*parts, (function, True)]
+    parts += [(function.__code__, False), (function.__globals__, False)]
     for cell in function.__closure__ or ():
         try:
             parts.append((cell.cell_contents, True))
@@ -146,8 +159,8 @@ def _takes_context(builder: Callable[..., Any]) -> bool:
     if not parameters:
         return False
     first = parameters[0]
-    if first.kind is first.VAR_POSITIONAL:
-        return True
+    if first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
+        return first.kind is first.VAR_POSITIONAL
     annotation = first.annotation
     if isinstance(annotation, str):
         annotation = annotation.strip("'\"").rpartition(".")[2]
@@ -180,7 +193,7 @@ def template(text: str, kind: Callables) -> Callable[[Any, Any], str]:
             )
         more = any(later[1] is not None for later in pieces[at + 1 :])
         after = pieces[at + 1][0][:1] if more else ""
-        if more and (not after or after.isalnum()):
+        if more and (not after or after.isalnum() or after == "%"):
             raise ConfigError(
                 f"key_builder={text!r}: put a separator such as ':' behind {{{field}}}, so that no "
                 "value can pass for two"
@@ -202,29 +215,39 @@ def template(text: str, kind: Callables) -> Callable[[Any, Any], str]:
 
 
 def _filled(value: Any, after: str, field: str, name: str) -> str:
-    """A value as part of a key: its own text, escaped; what is no text says so with a ``%``."""
+    """A value as part of a key: its own text, escaped.
+
+    What is no text says so with a ``%`` and something that is no code of a character.
+    """
     exact = type(value)
-    if exact is str:
-        # "%" goes first, so that it never escapes an escape.
-        for character in dict.fromkeys(("%", ":", after)):
-            if character and character in value:
-                code = "".join(f"%{byte:02X}" for byte in character.encode())
-                value = value.replace(character, code)
-        return str(value)
-    if exact is int:
-        return str(value)
+    if exact is str or exact is int:
+        return _escaped(str(value), after)
     if value is None or exact is bool:
         return f"%{value}"
     if exact is float:
-        return f"%{value!r}"
+        return "%f" + _escaped(repr(value), after)
     if exact is bytes:
         return f"%b{value.hex()}"
-    text = getattr(exact, "__cache_key__", None)
-    if text is not None:
-        return _filled(str(text(value)), after, field, name)
-    if exact.__module__ in {"uuid", "decimal", "datetime", "pathlib"}:
+    if exact is tuple:
+        parts = [_filled(part, ",", field, name) + "," for part in value]
+        return "%t" + _escaped("".join(parts), after)
+    stated = getattr(exact, "__cache_key__", None)
+    if stated is not None and not isinstance(value, type):
+        return _filled(stated(value), after, field, name)
+    if isinstance(value, Enum) and value.name:
+        return _filled(value.name, after, field, name)
+    if exact.__module__ in {"uuid", "decimal", "datetime", "pathlib", "pathlib._local"}:
         return _filled(str(value), after, field, name)
     raise UnkeyableArgumentError(
         f"argument {field!r} of {name} has type {exact.__name__}, which a template can't fill in: "
         "give the class a __cache_key__() method, or pass a callable as key_builder"
     )
+
+
+def _escaped(text: str, after: str) -> str:
+    # "%" goes first, so that it never escapes an escape.
+    for character in dict.fromkeys(("%", ":", after)):
+        if character and character in text:
+            code = "".join(f"%{byte:02X}" for byte in character.encode())
+            text = text.replace(character, code)
+    return text

@@ -6,12 +6,14 @@ refresh, never more than :data:`THREADS`, and end after a while without work.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import RLock, allocate_lock
 from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cachine._core import Call
 
 #: At most so many refreshes run at once.
 THREADS = 8
@@ -23,13 +25,16 @@ IDLE = 10.0
 
 class _Pool:
     def __init__(self) -> None:
-        self.lock = allocate_lock()
-        self.jobs: deque[Callable[[], None]] = deque()
+        # A finalizer or a signal handler may come back here on the very same thread.
+        self.lock = RLock()
+        #: The call that computes, the number of its computation, and what runs it.
+        self.jobs: deque[tuple[Call, int, Callable[[], None]]] = deque()
         self.sleepers: list[object] = []
         self.running = 0
         self.started = 0
 
-    def submit(self, job: Callable[[], None]) -> bool:
+    def submit(self, call: Call, run: Callable[[], None]) -> bool:
+        job = (call, call.flight, run)
         with self.lock:
             if len(self.jobs) >= WAITING:
                 return False
@@ -50,6 +55,16 @@ class _Pool:
             self.jobs.remove(job)
         return False
 
+    def withdraw(self, flight: int) -> bool:
+        with self.lock:
+            found = [job for job in self.jobs if job[1] == flight]
+            for job in found:
+                self.jobs.remove(job)
+        for call, *_ in found:
+            for bell in call.abandon() or ():
+                bell()
+        return bool(found)
+
     def _start(self) -> bool:
         from threading import Thread  # Late: slow to import, and rarely needed.
 
@@ -69,7 +84,7 @@ class _Pool:
                 if job is None:
                     self.sleepers.append(gate)
             if job is not None:
-                job()
+                job[2]()
                 del job
             elif not gate.acquire(timeout=IDLE):
                 with self.lock:
@@ -83,9 +98,14 @@ class _Pool:
 _pool = _Pool()
 
 
-def submit(job: Callable[[], None]) -> bool:
-    """Run a job on one of the threads; False when there is no room for it."""
-    return _pool.submit(job)
+def submit(call: Call, run: Callable[[], None]) -> bool:
+    """Run the computation of a call on one of the threads; False when there is no room for it."""
+    return _pool.submit(call, run)
+
+
+def withdraw(flight: int) -> bool:
+    """Give a computation up that no thread has begun; whether there was one."""
+    return _pool.withdraw(flight)
 
 
 def forget() -> None:

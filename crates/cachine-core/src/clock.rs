@@ -6,7 +6,7 @@
 //!
 //! # Cost
 //!
-//! An exact reading is a call of 20 to 25 ns, as much as the rest of a hit. [`Glance`] answers the
+//! An exact reading is a call of 20 to 25 ns, as much as the rest of a hit. `Glance` answers the
 //! one question of a hit, "is this deadline still far away?", from the coarse wall clock in 5 ns
 //! and falls back to an exact reading when it can't be sure.
 

@@ -1,7 +1,7 @@
 //! Which entry leaves when a bounded store is full.
 //!
 //! A policy keeps the places of all entries in an order of its own and answers one question: who
-//! is the next victim. The links live in the entries themselves ([`Order`]), so that a hit touches
+//! is the next victim. The links live in the entries themselves (`Order`), so that a hit touches
 //! no second cache line. A policy sees places only, never keys or values.
 
 mod fifo;

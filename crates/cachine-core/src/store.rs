@@ -1,6 +1,6 @@
 //! The in-memory store: one table, one order of eviction, one wheel, one lock.
 //!
-//! Every operation is a method here: it takes the lock, lets [`state`] do the work, releases the
+//! Every operation is a method here: it takes the lock, lets `state` do the work, releases the
 //! lock, and only then drops what the work threw out. Values are looked at through a closure that
 //! runs under the lock; it may copy a pointer or count a reference, never call anything foreign.
 //!
@@ -316,6 +316,7 @@ impl<H: Host> Store<H> {
         let hash = self.hash(key);
         self.with(|state, garbage| {
             let now = self.time(state);
+            state.sweep(now, garbage);
             let found = state.live(key, hash, now, garbage);
             let Some(place) = found.filter(|&place| expected(state.value(place))) else {
                 return Err(value);

@@ -152,15 +152,15 @@ impl Call {
         lease.ok_or_else(|| PyRuntimeError::new_err("this call has no computation to settle"))
     }
 
-    /// Ends the computation without storing anything.
-    fn settle(&self, outcome: Outcome) -> PyResult<Option<Bells>> {
-        let lease = self.lease()?;
+    /// Ends the computation without storing anything; nothing happens where it has ended.
+    fn settle(&self, outcome: Outcome) -> Option<Bells> {
+        let lease = self.state().lease.take()?;
         let bells = waking(|| lease.settle(outcome));
         // An exception may hold this call, and what the tags hold may hold the exception: a circle
         // that the collector does not see.
         let tags = std::mem::take(&mut self.state().tags);
         drop(tags);
-        Ok(bells)
+        bells
     }
 
     fn put(&self, value: Option<Py<PyAny>>) {
@@ -303,12 +303,12 @@ impl Call {
     }
 
     /// Hands a value that is not to be stored to all who wait.
-    fn share(&self, value: Py<PyAny>) -> PyResult<Option<Bells>> {
+    fn share(&self, value: Py<PyAny>) -> Option<Bells> {
         self.settle(Outcome::Value(value))
     }
 
     /// Hands an exception to all who wait.
-    fn fail(&self, error: Py<PyAny>) -> PyResult<Option<Bells>> {
+    fn fail(&self, error: Py<PyAny>) -> Option<Bells> {
         self.settle(Outcome::Error(error))
     }
 

@@ -165,10 +165,10 @@ impl<'py> FromPyObject<'_, 'py> for Delta<'py> {
 
 impl Delta<'_> {
     /// An integer of 64 bits.
-    pub(crate) fn check(&self, operation: &'static str) -> PyResult<i64> {
+    pub(crate) fn check(self, operation: &'static str) -> PyResult<i64> {
         let Self::Given(value) = self else { return Ok(1) };
         if value.is_instance_of::<PyBool>() || !value.is_instance_of::<PyInt>() {
-            let kind = type_name(value);
+            let kind = type_name(&value);
             let message = format!("{operation}: delta must be an int, not {kind}");
             return Err(PyTypeError::new_err(message));
         }

@@ -67,7 +67,7 @@ impl Drop for Object {
         // SAFETY: asks about the calling thread only.
         debug_assert!(unsafe { ffi::PyGILState_Check() } == 1, "the thread is attached");
         let object = self.0.as_ptr();
-        // Only the last reference can run code, and only that is worth the way through a list.
+        // Only the last reference can run code.
         // SAFETY: this reference is ours, and is used no more.
         unsafe {
             if ffi::Py_REFCNT(object) > 1 {

@@ -163,7 +163,13 @@ impl Identities {
         match PyWeakrefReference::new_with(object, farewell) {
             Ok(reference) => {
                 let instance = Instance::Weak { number, _reference: reference.unbind() };
-                lock(&self.instances).insert(address, instance);
+                // To make the reference may have run a collection, and that any code: if another
+                // thread was here meanwhile, its number stays, since entries may name it.
+                let mut instances = lock(&self.instances);
+                if let Some(&Instance::Weak { number, .. }) = instances.get(&address) {
+                    return Ok((number, None));
+                }
+                instances.insert(address, instance);
                 Ok((number, None))
             }
             Err(error) if error.is_instance_of::<PyTypeError>(py) => {

@@ -2,14 +2,14 @@
 //!
 //! | module | is |
 //! | --- | --- |
-//! | [`memory`] | the cache in memory, every operation |
-//! | [`function`] | a cached function: is this call a hit? |
-//! | [`call`] | one call that is none: who computes, who waits |
-//! | [`binding`], [`encode`], [`identity`] | from arguments to a key |
-//! | [`convert`], [`errors`] | arguments in, exceptions out |
-//! | [`host`], [`gil`], [`fork`] | what the interpreter asks of whoever holds its objects |
-//! | [`clock`] | a clock that tests move |
-//! | [`raw`] | the two types that are made by hand, and nearly all unsafe code |
+//! | `memory` | the cache in memory, every operation |
+//! | `function` | a cached function: is this call a hit? |
+//! | `call` | one call that is none: who computes, who waits |
+//! | `binding`, `encode`, `identity` | from arguments to a key |
+//! | `convert`, `errors` | arguments in, exceptions out |
+//! | `host`, `gil`, `fork` | what the interpreter asks of whoever holds its objects |
+//! | `clock` | a clock that tests move |
+//! | `raw` | the two types that are made by hand, and nearly all unsafe code |
 
 mod binding;
 mod call;

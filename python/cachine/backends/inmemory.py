@@ -5,26 +5,38 @@ Values are kept as they are: what comes back is the object that was stored, not 
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from cachine import _core, _read_through
 from cachine._read_through import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
+    from typing import overload
+
+    from typing_extensions import Self, Unpack
+
+    from cachine._core import _AnyMemory as _Memory
+    from cachine._types import TTL, D, FillOptions, Span, Strings, V
+    from cachine.strategies import _Eviction
+else:
+    V = Any  # What stands in brackets is for checkers only.
+    _Memory = _core.Memory
 
 __all__ = ["AsyncInMemoryCache", "InMemoryCache"]
 
-_MISSING = object()
+_MISSING: Any = object()
 
 
-class _Shared(_core.Memory):
+class _Shared(_Memory[V]):
     """What both caches have: everything that never waits."""
 
     def __init__(
         self,
         max_size: int | None = None,
-        eviction_policy: Any = None,
+        eviction_policy: _Eviction | None = None,
         namespace: str | None = None,
         *,
         max_weight: int | None = None,
@@ -35,15 +47,17 @@ class _Shared(_core.Memory):
         )
         self.max_size = max_size
 
-    def with_namespace(self, namespace: str) -> Any:
+    def with_namespace(self, namespace: str) -> Self:
         """Return a view on the same store whose keys begin with ``namespace:``.
 
         Inside a namespace it is a child: ``x`` in ``a`` is ``a:x``, and clearing ``a`` clears it.
         Closing a view leaves the store open.
         """
-        view = type(self).__new__(type(self))
+        # Past the constructors of a subclass, which may ask for more than we know; what they left
+        # in the instance is there in the view too.
+        view = _core.Memory.__new__(type(self))
         view._share(self, namespace)
-        view.max_size = self.max_size
+        view.__dict__.update(self.__dict__)
         return view
 
     def get_stats(self) -> dict[str, Any]:
@@ -81,8 +95,17 @@ class _Shared(_core.Memory):
         return True  # An empty cache is still a cache.
 
     def __repr__(self) -> str:
-        state = ", closed" if self.closed else ""
-        return f"{type(self).__name__}(namespace={self.namespace!r}{state})"
+        name = type(self).__name__
+        try:
+            return f"{name}(namespace={self.namespace!r}{', closed' if self.closed else ''})"
+        except RuntimeError:
+            return f"{name}(not initialised)"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} can't be copied or pickled, since it is one place in the memory "
+            "of one process: share it, or create another one where it is needed"
+        )
 
 
 def _plan(key: str, options: dict[str, Any]) -> tuple[Plan, _core.Terms]:
@@ -96,6 +119,10 @@ def _plan(key: str, options: dict[str, Any]) -> tuple[Plan, _core.Terms]:
     tags = options.get("tags")
     if isinstance(tags, (str, bytes)):
         raise TypeError(f"tags must be an iterable of str, not one {type(tags).__name__}")
+    for name in ("condition", "tags_from_result"):
+        callback = options.get(name)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"{name} must be a callable or None, not {type(callback).__name__}")
     plan = Plan(
         "get_or_set",
         options.get("condition"),
@@ -111,7 +138,51 @@ def _constant(value: Any) -> Callable[[], Any]:
     return lambda: value
 
 
-class InMemoryCache(_Shared):
+def _blocking(factory: Any) -> Callable[[], Any]:
+    """The factory of a cache that can't await."""
+    if not callable(factory):
+        return _constant(factory)
+    if iscoroutinefunction(factory):
+        raise TypeError(
+            "get_or_set: the factory is a coroutine function, and this cache can't await it: use "
+            "AsyncInMemoryCache, or a plain function"
+        )
+    make: Callable[[], Any] = factory
+    return make
+
+
+def _checked(cache: Any, keys: Any, operation: str) -> list[str]:
+    """Different keys in the order given, all of them valid."""
+    cache._check_open(operation)
+    if isinstance(keys, (str, bytes)):
+        raise TypeError(
+            f"{operation}: keys must be an iterable of str, not one {type(keys).__name__}"
+        )
+    try:
+        listed = list(keys)
+    except TypeError:
+        if hasattr(type(keys), "__iter__"):
+            raise  # It is iterable; what it raised is its own.
+        raise TypeError(
+            f"{operation}: keys must be an iterable of str, not {type(keys).__name__}"
+        ) from None
+    for key in listed:
+        cache._check_key(key, operation)
+    return list(dict.fromkeys(listed))
+
+
+def _items(cache: Any, mapping: Any) -> list[tuple[str, Any]]:
+    """The keys and values of a mapping, all keys valid."""
+    if not hasattr(mapping, "items"):
+        raise TypeError(
+            f"set_many: a mapping of keys to values is needed, not {type(mapping).__name__}"
+        )
+    items = list(mapping.items())
+    _checked(cache, [key for key, _ in items], "set_many")
+    return items
+
+
+class InMemoryCache(_Shared[V], _core.Memory[V]):
     """A thread-safe cache in the memory of this process.
 
     Args:
@@ -128,7 +199,13 @@ class InMemoryCache(_Shared):
     Times are seconds (int or float) or a timedelta.
     """
 
-    def get_or_set(self, key: str, factory: Any, ttl: Any = None, **options: Any) -> Any:
+    def get_or_set(
+        self,
+        key: str,
+        factory: Callable[[], V] | V,
+        ttl: TTL = None,
+        **options: Unpack[FillOptions],
+    ) -> V:
         """Return the value of a key, or compute, store and return it.
 
         At most one computation of a key runs at a time; everybody else waits for its result.
@@ -144,28 +221,27 @@ class InMemoryCache(_Shared):
         if found is not _MISSING:
             return found
         plan, terms = _plan(key, {**options, "ttl": ttl})
-        make = factory if callable(factory) else _constant(factory)
-        return _read_through.read(self._call(key, terms), plan, make, (), {})
+        make = _blocking(factory)
+        value: V = _read_through.read(self._call(key, terms), plan, make, (), {})
+        return value
 
-    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+    def get_many(self, keys: Strings) -> dict[str, V]:
         """Return the values of those keys that have one, in the order of the keys."""
         found = {}
-        for key in _keys(keys):
+        for key in _checked(self, keys, "get_many"):
             value = self.get(key, _MISSING)
             if value is not _MISSING:
                 found[key] = value
         return found
 
-    def set_many(self, mapping: Mapping[str, Any], ttl: Any = None) -> None:
+    def set_many(self, mapping: Mapping[str, V], ttl: TTL = None) -> None:
         """Store several values; nothing is stored when one of the keys is no key."""
-        for key in mapping:
-            self.exists(key)
-        for key, value in mapping.items():
+        for key, value in _items(self, mapping):
             self.set(key, value, ttl)
 
-    def delete_many(self, keys: Iterable[str]) -> int:
+    def delete_many(self, keys: Strings) -> int:
         """Remove several keys; how many live entries there were."""
-        return sum([self.delete(key) for key in _keys(keys)])
+        return sum([self.delete(key) for key in _checked(self, keys, "delete_many")])
 
     def ping(self) -> dict[str, Any]:
         """Return ``healthy``, ``latency_ms`` and ``backend``, and ``error`` when not healthy."""
@@ -175,7 +251,7 @@ class InMemoryCache(_Shared):
         """Whether the cache can be used."""
         return bool(self._health()["healthy"])
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         self._check_open("enter")
         return self
 
@@ -183,23 +259,26 @@ class InMemoryCache(_Shared):
         self.close()
 
 
-def _keys(keys: Iterable[str]) -> list[str]:
-    if isinstance(keys, (str, bytes)):
-        raise TypeError(f"keys must be an iterable of str, not one {type(keys).__name__}")
-    return list(dict.fromkeys(keys))
-
-
-class AsyncInMemoryCache(_Shared):
+class AsyncInMemoryCache(_Shared[V]):
     """The same cache with coroutine functions, for code that may move to Redis.
 
     Takes the arguments of :class:`InMemoryCache`. One cache serves any number of event loops.
     """
 
+    if TYPE_CHECKING:
+
+        @overload
+        async def get(self, key: str, default: None = None) -> V | None: ...
+        @overload
+        async def get(self, key: str, default: D) -> V | D: ...
+
     async def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a key, or the default."""
         return _core.Memory.get(self, key, default)
 
-    async def set(self, key: str, value: Any, ttl: Any = None, *, tags: Any = None) -> None:
+    async def set(
+        self, key: str, value: V, ttl: TTL = None, *, tags: Strings | None = None
+    ) -> None:
         """Store a value for ttl seconds, or until it is removed."""
         _core.Memory.set(self, key, value, ttl, tags=tags)
 
@@ -219,11 +298,11 @@ class AsyncInMemoryCache(_Shared):
         """Return the seconds that a key has left, rounded up, or None."""
         return _core.Memory.ttl(self, key)
 
-    async def expire(self, key: str, ttl: Any) -> bool:
+    async def expire(self, key: str, ttl: Span) -> bool:
         """Give a live entry a new life of ttl seconds; True when there was one."""
         return _core.Memory.expire(self, key, ttl)
 
-    async def expire_at(self, key: str, when: Any) -> bool:
+    async def expire_at(self, key: str, when: datetime | float) -> bool:
         """Let a live entry end at a time; True when there was one."""
         return _core.Memory.expire_at(self, key, when)
 
@@ -231,27 +310,33 @@ class AsyncInMemoryCache(_Shared):
         """Let a live entry live for ever; True when it had an end."""
         return _core.Memory.persist(self, key)
 
-    async def touch(self, key: str, ttl: Any = None) -> bool:
+    async def touch(self, key: str, ttl: TTL = None) -> bool:
         """Count as a use of a live entry, and renew its ttl if one is given."""
         return _core.Memory.touch(self, key, ttl)
 
-    async def incr(self, key: str, delta: int = 1, ttl_on_create: Any = None) -> int:
+    async def incr(self, key: str, delta: int = 1, ttl_on_create: TTL = None) -> int:
         """Add to a counter and return the new number."""
         return _core.Memory.incr(self, key, delta, ttl_on_create)
 
-    async def decr(self, key: str, delta: int = 1, ttl_on_create: Any = None) -> int:
+    async def decr(self, key: str, delta: int = 1, ttl_on_create: TTL = None) -> int:
         """Subtract from a counter and return the new number."""
         return _core.Memory.decr(self, key, delta, ttl_on_create)
 
-    async def add_tags(self, key: str, tags: Iterable[str]) -> bool:
+    async def add_tags(self, key: str, tags: Strings) -> bool:
         """Add tags to a live entry; True when there was one."""
         return _core.Memory.add_tags(self, key, tags)
 
-    async def invalidate_tags(self, tags: Iterable[str]) -> int:
+    async def invalidate_tags(self, tags: Strings) -> int:
         """Remove every entry that has one of the tags; how many live ones there were."""
         return _core.Memory.invalidate_tags(self, tags)
 
-    async def get_or_set(self, key: str, factory: Any, ttl: Any = None, **options: Any) -> Any:
+    async def get_or_set(
+        self,
+        key: str,
+        factory: Callable[[], Awaitable[V]] | Callable[[], V] | V,
+        ttl: TTL = None,
+        **options: Unpack[FillOptions],
+    ) -> V:
         """Return the value of a key, or compute, store and return it.
 
         The factory is a coroutine function, a callable, or the value itself; the options are
@@ -265,27 +350,26 @@ class AsyncInMemoryCache(_Shared):
         plan, terms = _plan(key, {**options, "ttl": ttl})
         make = factory if callable(factory) else _constant(factory)
         call = self._call(key, terms)
-        return await _read_through_async.read(call, plan, make, (), {}, True)
+        value: V = await _read_through_async.read(call, plan, make, (), {}, True)
+        return value
 
-    async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+    async def get_many(self, keys: Strings) -> dict[str, V]:
         """Return the values of those keys that have one, in the order of the keys."""
         found = {}
-        for key in _keys(keys):
+        for key in _checked(self, keys, "get_many"):
             value = _core.Memory.get(self, key, _MISSING)
             if value is not _MISSING:
                 found[key] = value
         return found
 
-    async def set_many(self, mapping: Mapping[str, Any], ttl: Any = None) -> None:
+    async def set_many(self, mapping: Mapping[str, V], ttl: TTL = None) -> None:
         """Store several values; nothing is stored when one of the keys is no key."""
-        for key in mapping:
-            _core.Memory.exists(self, key)
-        for key, value in mapping.items():
+        for key, value in _items(self, mapping):
             _core.Memory.set(self, key, value, ttl)
 
-    async def delete_many(self, keys: Iterable[str]) -> int:
+    async def delete_many(self, keys: Strings) -> int:
         """Remove several keys; how many live entries there were."""
-        return sum([_core.Memory.delete(self, key) for key in _keys(keys)])
+        return sum([_core.Memory.delete(self, key) for key in _checked(self, keys, "delete_many")])
 
     async def ping(self) -> dict[str, Any]:
         """Return ``healthy``, ``latency_ms`` and ``backend``, and ``error`` when not healthy."""
@@ -299,7 +383,7 @@ class AsyncInMemoryCache(_Shared):
         """End the use of this cache."""
         _core.Memory.close(self)
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> Self:
         self._check_open("enter")
         return self
 

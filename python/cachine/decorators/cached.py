@@ -8,17 +8,74 @@ whatever else was given. From then on a hit never comes back here.
 from __future__ import annotations
 
 import functools
+from inspect import CO_COROUTINE
 from typing import TYPE_CHECKING, Any
 
 from cachine import _core, _function, _log, _read_through  # noqa: F401
-from cachine._kinds import Callables, KeyContext, describe, identity, template
+from cachine._kinds import (
+    Callables,
+    KeyContext,
+    describe,
+    gives_awaitable,
+    identity,
+    template,
+)
 from cachine._read_through import Plan
 from cachine.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import overload
+
+    from cachine._types import (
+        TTL,
+        AsyncCache,
+        AsyncDecorator,
+        Cache,
+        Decorator,
+        KeyBuilder,
+        Strings,
+        Tags,
+    )
 
 __all__ = ["KeyContext", "cached"]
+
+_NO_FUNCTION = object()
+_BARE = "cached needs the cache to keep results in: write @cached(cache), not @cached; "
+#: What a decorated function has of its own, whatever the one below it has.
+_SURFACE = ("cache_clear", "cache_info", "cache_key", "invalidate", "refresh")
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def cached(
+        cache: Cache | Callable[[], Cache],
+        ttl: TTL = None,
+        key_builder: KeyBuilder | None = None,
+        condition: Callable[[Any], object] | None = None,
+        cache_none: bool = False,
+        jitter: TTL = None,
+        stale_ttl: TTL = None,
+        singleflight: bool = False,
+        tags: Tags | None = None,
+        tags_from_result: Callable[[Any], Strings | None] | None = None,
+        version: str | None = None,
+    ) -> Decorator: ...
+    @overload
+    def cached(
+        cache: AsyncCache | Callable[[], AsyncCache],
+        ttl: TTL = None,
+        key_builder: KeyBuilder | None = None,
+        condition: Callable[[Any], object] | None = None,
+        cache_none: bool = False,
+        jitter: TTL = None,
+        stale_ttl: TTL = None,
+        singleflight: bool = False,
+        tags: Tags | None = None,
+        tags_from_result: Callable[[Any], Strings | None] | None = None,
+        version: str | None = None,
+    ) -> AsyncDecorator: ...
 
 
 def cached(
@@ -56,10 +113,7 @@ def cached(
         ConfigError: options that do not go together.
     """
     if cache is None or not (_is_cache(cache) or callable(cache)) or _is_function(cache):
-        raise TypeError(
-            "cached needs the cache to keep results in: write @cached(cache), "
-            f"not @cached; it got {type(cache).__name__}"
-        )
+        raise TypeError(_BARE + f"it got {type(cache).__name__}")
     for name, callback in (("condition", condition), ("tags_from_result", tags_from_result)):
         if callback is not None and not callable(callback):
             raise TypeError(f"{name} must be a callable or None, not {type(callback).__name__}")
@@ -71,9 +125,14 @@ def cached(
     tags = _checked_tags(tags)
     terms = _core.Terms(ttl, stale_ttl, jitter, bool(singleflight))
 
-    def decorate(function: Any) -> Any:
-        if isinstance(function, (classmethod, staticmethod)):
-            return type(function)(decorate(function.__func__))
+    def decorate(function: Any = _NO_FUNCTION) -> Any:
+        if function is _NO_FUNCTION:
+            # @cached on a function without parameters, taken for one that makes a cache.
+            raise TypeError(_BARE + f"it got {getattr(cache, '__qualname__', cache)}()")
+        if isinstance(function, classmethod):
+            return _ClassMethod(decorate(function.__func__))
+        if isinstance(function, staticmethod):
+            return staticmethod(decorate(function.__func__))
         kind = describe(function)
         plan = Plan(kind.name, condition, cache_none, tags, tags_from_result)
         decorated = Decorated(cache, kind, plan, terms, bool(singleflight), key_builder, version)
@@ -113,6 +172,17 @@ def _checked_tags(tags: Any) -> Any:
     return tags
 
 
+async def _coroutine() -> None:
+    """Lends its code to what gives a coroutine without being written as one."""
+
+
+class _ClassMethod(classmethod):  # type: ignore[type-arg]
+    """A class method whose cached function knows the class also where Python binds it itself."""
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self.__func__.__get__(type(instance) if owner is None else owner)
+
+
 class Decorated:
     """A function, its cache, and everything that its calls need beside the engine."""
 
@@ -128,16 +198,17 @@ class Decorated:
     ) -> None:
         self.given = cache
         self.cache: Any = None
+        self.is_async: bool = False
         self.core: Any = None
         self.kind = kind
-        self.function = kind.function
+        self.function: Callable[..., Any] = kind.function
         self.plan = plan
         self.terms = terms
         self.singleflight = singleflight
         self.version = version
         self.needs_engine = ""
         self.foreign: Any = None
-        self.build_key = self._key_builder(key_builder)
+        self.build_key: Callable[[Any, Any], str] | None = self._key_builder(key_builder)
 
     def build(self) -> Any:
         """Make the object that takes the function's place."""
@@ -151,6 +222,8 @@ class Decorated:
         self.plan.failed = self.failed
         function: Any = _core.new_function(core)
         functools.update_wrapper(function, kind.function)
+        for name in _SURFACE:
+            function.__dict__.pop(name, None)
         function.__dict__.setdefault("__name__", kind.name.rpartition(".")[2])
         function.__dict__.setdefault("__qualname__", kind.name.rpartition(".")[2])
         function._decorated = self
@@ -158,6 +231,8 @@ class Decorated:
             # What inspect looks at to tell that calling this gives a coroutine.
             for name in ("__code__", "__defaults__", "__kwdefaults__"):
                 function.__dict__[name] = getattr(kind.code_owner, name, None)
+            if not getattr(function.__code__, "co_flags", 0) & CO_COROUTINE:
+                function.__dict__["__code__"] = _coroutine.__code__
             function.__dict__["refresh"] = self._async_method(function, self._refresh_async)
         if _is_cache(self.given):
             self._accept(self.given, function)
@@ -185,9 +260,10 @@ class Decorated:
             from cachine._foreign import Foreign
 
             self.foreign = Foreign(cache, self.terms, self.plan, self.singleflight)
+        self.is_async = is_async
         self.cache = cache
         if is_async:
-            for name, method in (("invalidate", self._invalidate), ("cache_clear", self._clear)):
+            for name, method in (("invalidate", self.invalidate), ("cache_clear", self._clear)):
                 function.__dict__[name] = self._async_method(function, method)
 
     def _async_method(self, function: Any, method: Callable[..., Any]) -> Any:
@@ -200,11 +276,20 @@ class Decorated:
     def connect(self, function: Any) -> None:
         """Decide at the first call where all calls go."""
         if self.cache is None:
-            self._accept(self.given(), function)
-        if self.foreign is None and _is_ours(self.cache):
+            cache = self.given()
+            # Of the threads that come first at once, all use what one of them was given.
+            cache = self.__dict__.setdefault("_resolved", cache)
+            if self.cache is None:
+                self._accept(cache, function)
+        foreign = self.foreign
+        if foreign is None:
             function._core.connect(self.cache, identity(self.kind))
-        else:
-            function._core.disconnect()
+            return
+        is_shared = not foreign.has_store
+        is_first = function._core.connect(foreign.flights, identity(self.kind), True, is_shared)
+        if is_shared and not is_first and self.build_key is None:
+            advice = "they share their entries: give one of them a version or a key_builder"
+            _log.warn("two functions of one name", self.plan.name, None, advice)
 
     # A call that is no hit.
 
@@ -213,18 +298,21 @@ class Decorated:
         core = function._core
         if not core.is_connected:
             self.connect(function)
-        if self.foreign is not None:
-            return self.foreign.call(self._foreign_key(function, args, kwargs))
-        if self.build_key is not None:
-            return core.call_named(self.build_key(args, kwargs))
-        return core.call(args, kwargs)
+        if self.build_key is None:
+            return core.call(args, kwargs)
+        key = self._built_key(args, kwargs)
+        return None if key is None else core.call_named(key)
 
-    def _foreign_key(
-        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> str | None:
-        if self.build_key is not None:
-            return self.build_key(args, kwargs)  # type: ignore[no-any-return]
-        return function._core.key(args, kwargs)  # type: ignore[no-any-return]
+    def _built_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """The key of a key builder; None when the call does not fit the function."""
+        try:
+            return self.build_key(args, kwargs)  # type: ignore[misc]
+        except TypeError:
+            try:
+                self.kind.signature.bind(*args, **kwargs)
+            except TypeError:
+                return None
+            raise
 
     def _miss(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Any:
         kwargs = kwargs or {}
@@ -271,13 +359,17 @@ class Decorated:
 
     def key(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """The key of a call, without the namespace."""
-        if not function._core.is_connected:
+        core = function._core
+        if not core.is_connected:
             self.connect(function)
-        key = self._foreign_key(function, args, kwargs)
+        if self.build_key is None:
+            key = core.key(args, kwargs)
+        else:
+            key = self._built_key(args, kwargs)
         if key is None:
             self.kind.signature.bind(*args, **kwargs)  # Says what does not fit.
             raise TypeError(f"{self.plan.name} takes other arguments")
-        return key
+        return key  # type: ignore[no-any-return]
 
     # Management.
 
@@ -285,27 +377,36 @@ class Decorated:
         """The bound of the cache behind this function."""
         return getattr(self.cache, "max_size", None)
 
+    def counts(self) -> tuple[int, ...]:
+        """(hits, misses, stale, coalesced, errors, entries) of the function."""
+        hits, misses, stale, coalesced, errors, entries = self.core.counts()
+        if self.foreign is not None:
+            own = self.foreign.counts
+            hits, misses = hits + own["hits"], misses + own["misses"]
+            coalesced += own["coalesced"]
+        return hits, misses, stale, coalesced, errors, entries
+
     def invalidate(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Remove the stored result of one call."""
         return self.target(function).delete(self.key(function, args, kwargs))
 
-    _invalidate = invalidate
+    def clear(self, function: Any) -> Any:
+        """Remove all stored results of the function; to be awaited on an asynchronous cache."""
+        self.target(function)
+        return function.cache_clear() if self.is_async else self._clear(function)
 
-    def clear(self, function: Any, *_: Any) -> Any:
-        """Remove all stored results of the function."""
-        if not function._core.is_connected:
-            self.connect(function)
-        if self.foreign is not None:
+    def _clear(self, function: Any, *_: Any) -> None:
+        cache = self.target(function)
+        if self.foreign is not None and not self.foreign.has_store:
             raise ConfigError(
-                f"cache_clear: {type(self.cache).__name__} does not know which entries belong to "
+                f"cache_clear: {type(cache).__name__} does not know which entries belong to "
                 f"{self.plan.name}; use its own clear()"
             )
-        self.cache._check_open("use")
+        cache._check_open("use")
         function._core.clear()
         function._core.reset_counts()
-        return None
-
-    _clear = clear
+        if self.foreign is not None:
+            self.foreign.reset_counts()
 
     def target(self, function: Any) -> Any:
         """The cache, connected."""
@@ -352,6 +453,4 @@ def _is_ours(cache: Any) -> bool:
 
 
 def _is_async_cache(cache: Any) -> bool:
-    from inspect import iscoroutinefunction
-
-    return iscoroutinefunction(cache.get)
+    return gives_awaitable(cache.get)

@@ -8,7 +8,7 @@ use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
 use std::ptr::null_mut;
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -27,6 +27,8 @@ struct CallObject {
     /// The coroutine of the glue, once there is one.
     inner: *mut ffi::PyObject,
     state: State,
+    /// Whether a step is under way: whoever comes back to this object from within is refused.
+    is_busy: bool,
     /// How many arguments there are, 0 once they have been let go.
     count: usize,
     /// The arguments, first those by position.
@@ -74,7 +76,7 @@ pub(crate) fn make(py: Python<'_>) -> PyResult<&Py<PyType>> {
         let mut slots = vec![
             slot(ffi::Py_tp_methods, methods.leak().as_mut_ptr().cast()),
             slot(ffi::Py_tp_getset, getset.leak().as_mut_ptr().cast()),
-            slot(ffi::Py_am_await, itself as *mut c_void),
+            slot(ffi::Py_am_await, awaited as *mut c_void),
             slot(ffi::Py_tp_iternext, next as *mut c_void),
             slot(ffi::Py_tp_iter, itself as *mut c_void),
             slot(ffi::Py_tp_traverse, traverse as *mut c_void),
@@ -155,9 +157,18 @@ unsafe fn step(this: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped {
     // code runs; nothing else here has to be dropped (see the module's head).
     unsafe {
         let call = this.cast::<CallObject>();
+        if (*call).is_busy {
+            return refuse(&PyValueError::new_err, "coroutine already executing");
+        }
         if (*call).state == State::Created {
+            if sent != ffi::Py_None() {
+                let message = "can't send non-None value to a just-started coroutine";
+                return refuse(&PyTypeError::new_err, message);
+            }
             (*call).state = State::Running;
+            (*call).is_busy = true;
             let found = begin(call);
+            (*call).is_busy = false;
             if found.is_null() {
                 finish(call);
                 return RAISED;
@@ -187,7 +198,9 @@ unsafe fn step(this: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped {
         } else if (*call).state == State::Finished || (*call).inner.is_null() {
             return reused();
         }
+        (*call).is_busy = true;
         let stepped = resume((*call).inner, sent);
+        (*call).is_busy = false;
         if stepped.how != 1 {
             finish(call);
         }
@@ -196,7 +209,12 @@ unsafe fn step(this: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped {
 }
 
 fn reused() -> Stepped {
-    guarded(|_| Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")));
+    refuse(&PyRuntimeError::new_err, "cannot reuse already awaited coroutine")
+}
+
+/// Raises what Python raises of its own coroutines.
+fn refuse(error: &dyn Fn(&'static str) -> PyErr, message: &'static str) -> Stepped {
+    guarded(|_| Err(error(message)));
     RAISED
 }
 
@@ -333,6 +351,9 @@ unsafe extern "C-unwind" fn throw(
     // SAFETY: called for objects of our type with a tuple of arguments.
     unsafe {
         let call = this.cast::<CallObject>();
+        if (*call).is_busy {
+            return refuse(&PyValueError::new_err, "coroutine already executing").result;
+        }
         if (*call).inner.is_null() {
             if (*call).state == State::Finished {
                 return reused().result;
@@ -340,7 +361,9 @@ unsafe extern "C-unwind" fn throw(
             finish(call);
             return raise(args);
         }
+        (*call).is_busy = true;
         let result = method((*call).inner, c"throw", args);
+        (*call).is_busy = false;
         if result.is_null() {
             finish(call);
         }
@@ -371,6 +394,9 @@ unsafe extern "C-unwind" fn close(
     // SAFETY: called for objects of our type.
     unsafe {
         let call = this.cast::<CallObject>();
+        if (*call).is_busy {
+            return refuse(&PyValueError::new_err, "coroutine already executing").result;
+        }
         let inner = (*call).inner;
         if inner.is_null() {
             finish(call);
@@ -378,7 +404,9 @@ unsafe extern "C-unwind" fn close(
             ffi::Py_INCREF(none);
             return none;
         }
+        (*call).is_busy = true;
         let result = method(inner, c"close", null_mut());
+        (*call).is_busy = false;
         if !result.is_null() {
             finish(call);
         }
@@ -407,6 +435,17 @@ unsafe fn method(
         let result = PyObject_CallObject(callable, args);
         ffi::Py_DECREF(callable);
         result
+    }
+}
+
+unsafe extern "C" fn awaited(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: called for objects of our type.
+    unsafe {
+        if (*this.cast::<CallObject>()).state == State::Running {
+            let message = "coroutine is being awaited already";
+            return refuse(&PyRuntimeError::new_err, message).result;
+        }
+        itself(this)
     }
 }
 

@@ -1,0 +1,1 @@
+"""Every behaviour once, over every cache there is."""

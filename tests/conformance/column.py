@@ -1,0 +1,174 @@
+"""The caches that the suite runs over: a new backend is a new column, not a new test.
+
+Every body is written once, as a coroutine function. An asynchronous cache is awaited as it is; a
+blocking one stands behind awaitable methods. Time passes through the column, because only it
+knows which clock its cache reads.
+"""
+
+import asyncio
+import threading
+import time
+
+from cachine import AsyncInMemoryCache, InMemoryCache, _read_through
+
+#: The operations that an asynchronous cache has as coroutine functions.
+AWAITED = (
+    "add_tags",
+    "clear",
+    "close",
+    "decr",
+    "delete",
+    "delete_many",
+    "exists",
+    "expire",
+    "expire_at",
+    "get",
+    "get_many",
+    "get_or_set",
+    "incr",
+    "invalidate_tags",
+    "persist",
+    "ping",
+    "ping_ok",
+    "set",
+    "set_many",
+    "touch",
+    "ttl",
+)
+#: Those that are plain calls on every cache.
+PLAIN = ("get_stats", "reset_stats", "with_namespace")
+
+
+class Blocking:
+    """A blocking cache whose operations can be awaited."""
+
+    def __init__(self, cache):
+        self.blocking = cache
+
+    def __getattr__(self, name):
+        found = getattr(self.blocking, name)
+        if name not in AWAITED:
+            return found
+
+        async def call(*arguments, **named):
+            return found(*arguments, **named)
+
+        return call
+
+    def with_namespace(self, namespace):
+        return Blocking(self.blocking.with_namespace(namespace))
+
+    async def __aenter__(self):
+        self.blocking.__enter__()
+        return self
+
+    async def __aexit__(self, *error):
+        self.blocking.__exit__(*error)
+
+
+class Column:
+    """One kind of cache: how it is made, how its time passes, how its callers meet."""
+
+    #: What ``ping`` calls the backend.
+    backend = ""
+    is_async = False
+    cache_class = None
+
+    def __init__(self, clock):
+        self.clock = clock
+
+    def make(self, **options):
+        """A new cache, empty, that is awaited."""
+        cache = self.cache_class(**options)
+        return cache if self.is_async else Blocking(cache)
+
+    def advance(self, seconds):
+        """Let so much time pass."""
+        self.clock.advance(seconds)
+
+    async def together(self, call, times):
+        """The results of so many calls that start at once: tasks, or threads if calls block."""
+        if self.is_async:
+            return await asyncio.gather(*(call() for _ in range(times)))
+        results = [None] * times
+        barrier = threading.Barrier(times)
+
+        def body(at):
+            barrier.wait()
+            results[at] = finished(call())
+
+        threads = [threading.Thread(target=body, args=(at,)) for at in range(times)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results
+
+    async def turn(self):
+        """Let the other callers go on."""
+        if self.is_async:
+            await asyncio.sleep(0)
+        else:
+            time.sleep(0)
+
+    def is_idle(self):
+        """Whether no computation is under way in this process, not even a failing one."""
+        return not _read_through.leaders
+
+    def gate(self):
+        """A gate, closed, that a computation beside the test waits at."""
+        return AsyncGate() if self.is_async else BlockingGate()
+
+    def factory(self, compute):
+        """A coroutine function as a factory that this kind of cache takes."""
+        return compute if self.is_async else lambda: finished(compute())
+
+
+class BlockingGate:
+    """Stops a thread."""
+
+    def __init__(self):
+        self.event = threading.Event()
+
+    async def passed(self):
+        assert self.event.wait(20), "nobody opened the gate"
+
+    def open(self):
+        self.event.set()
+
+
+class AsyncGate:
+    """Stops a task."""
+
+    def __init__(self):
+        self.is_open = False
+
+    async def passed(self):
+        while not self.is_open:
+            await asyncio.sleep(0)
+
+    def open(self):
+        self.is_open = True
+
+
+def finished(coroutine):
+    """The result of a coroutine that waits for nothing but its turn."""
+    try:
+        while True:
+            coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+
+
+class InMemory(Column):
+    backend = "inmemory"
+    cache_class = InMemoryCache
+
+
+class AsyncInMemory(Column):
+    backend = "inmemory"
+    is_async = True
+    cache_class = AsyncInMemoryCache
+
+
+COLUMNS = (InMemory, AsyncInMemory)

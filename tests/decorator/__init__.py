@@ -1,0 +1,1 @@
+"""The decorator, one subject a file."""

@@ -1,0 +1,1 @@
+"""What only a cache in this process can promise."""
