@@ -84,6 +84,7 @@ async def read(
             continue
         else:
             waiting = call
+        assert loop is not None  # Without one, nobody is waited for.
         how = await wait(waiting, loop)
         if how == VALUE:
             value = waiting.value

@@ -9,14 +9,24 @@ import sys
 from pathlib import Path
 
 import pytest
-from cachine import InMemoryCache, _log
+from cachine import InMemoryCache, _log, _read_through
 
 import cachine
+
+from .crowd import eventually
 
 
 @pytest.fixture
 def cache():
     return InMemoryCache()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left():
+    """Whatever a test does to a computation, nothing of it is left when everybody has gone."""
+    yield
+    eventually(lambda: not _read_through.leaders, "no computation is under way")
+    assert not _read_through.tasks
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,9 @@ wherever it happens to stand.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 HEAD = """
@@ -267,3 +270,41 @@ print(*answer, cache.get(f.cache_key(1)))
 def test_a_function_that_forks_returns_twice(script):
     expected = "parent 0 ('parent', 0)\n"
     assert script(FORK_INSIDE) == expected
+
+
+@pytest.mark.parametrize("method", ["__hash__", "__cache_key__"])
+def test_a_process_ends_while_daemon_threads_are_asking_an_argument(method, tmp_path):
+    program = tmp_path / "asking.py"
+    program.write_text(
+        f"""
+import sys, threading
+from cachine import InMemoryCache, cached
+
+sys.setswitchinterval(1e-6)
+steps = 0
+
+class Argument:
+    def {method}(self):
+        global steps
+        for _ in range(30):
+            steps += 1
+        return steps % 5
+
+@cached(InMemoryCache(max_size=10))
+def f(argument):
+    return 1
+
+def forever():
+    while True:
+        f(Argument())
+
+for _ in range(4):
+    threading.Thread(target=forever, daemon=True).start()
+while steps < 20_000:
+    pass
+""",
+        encoding="utf-8",
+    )
+    for _ in range(3):
+        done = subprocess.run([sys.executable, str(program)], timeout=50, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, b"")

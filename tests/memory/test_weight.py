@@ -206,3 +206,13 @@ def test_a_weigher_and_its_bound_belong_together(kind):
         kind(max_weight=5, weigher=1)
     with pytest.raises(TypeError):
         kind(None, None, None, 5, lambda key, value: 1)
+
+
+def test_a_counter_weighs_what_it_has_become():
+    cache = InMemoryCache(max_weight=10, weigher=lambda key, value: value)
+    assert cache.incr("small", 4) == 4
+    assert cache.incr("large", 4) == 4
+    assert cache.incr("large", 3) == 7
+    assert (cache.get("small"), cache.get("large")) == (None, 7), "4 and 7 are too much together"
+    assert cache.incr("large", 4) == 11
+    assert cache.get("large") is None, "too heavy alone"

@@ -301,7 +301,7 @@ impl<H: Host> Store<H> {
     }
 
     /// Replaces the value of a live entry that `expected` still recognises, keeping its life and
-    /// tags; otherwise gives the new value back. `expected` runs under the lock.
+    /// tags, and its weight unless there is a new one; otherwise gives the new value back. `expected` runs under the lock.
     ///
     /// # Errors
     ///
@@ -310,6 +310,7 @@ impl<H: Host> Store<H> {
         &self,
         key: &[u8],
         value: H::Value,
+        weight: Option<u64>,
         tally: Tally<'_>,
         expected: impl FnOnce(&H::Value) -> bool,
     ) -> Result<(), H::Value> {
@@ -325,6 +326,8 @@ impl<H: Host> Store<H> {
             state.fills.fence_key(key);
             state.touch(place);
             garbage.push(state.swap_value(place, value));
+            let evicted = weight.map_or(0, |weight| state.reweigh(place, weight, now, garbage));
+            (0..evicted).for_each(|_| tally.eviction());
             Ok(())
         })
     }

@@ -200,7 +200,7 @@ impl Change {
                 }
             }
             Self::Replace => {
-                let _ = store.replace(b"key", NEW, tally, |_| true);
+                let _ = store.replace(b"key", NEW, None, tally, |_| true);
             }
             Self::Clear => store.clear(Some(b"k")),
             Self::Invalidate { .. } => drop(store.invalidate_tags(&names(&["tag"]))),

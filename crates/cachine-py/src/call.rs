@@ -50,8 +50,6 @@ struct State {
     lease: Option<Lease<PyHost>>,
     wait: Option<Wait<PyHost>>,
     counted: bool,
-    /// Whether the value is computed although there may be one.
-    is_anew: bool,
 }
 
 /// What [`Call::begin`] answers, as the glue knows it.
@@ -213,10 +211,7 @@ impl Call {
     fn recompute(&self, py: Python<'_>) -> PyResult<()> {
         self.view.open("refresh").or_raise(py)?;
         let lease = self.view.store().recompute(&self.key, self.terms.singleflight);
-        let mut state = self.state();
-        state.is_anew = true;
-        let replaced = state.lease.replace(lease);
-        drop(state);
+        let replaced = self.state().lease.replace(lease);
         drop(replaced);
         Ok(())
     }
@@ -274,25 +269,18 @@ impl Call {
         let Some(life) = self.terms.freshness.life() else {
             return Ok(waking(|| lease.settle(outcome)));
         };
-        let (mut tags, is_anew) = {
+        let mut tags = {
             let mut state = self.state();
             let mut tags = std::mem::take(&mut state.tags);
             let declared = std::mem::take(&mut state.declared);
             tags.extend(declared.into_iter().map(|name| Tag { name, anchor: None }));
-            (tags, state.is_anew)
+            tags
         };
         tags.extend(late.iter().map(|name| Tag { name: name.clone(), anchor: None }));
         let new = New { value: Object::new(value), life, weight, tags };
-        if !is_anew {
-            return Ok(waking(|| drop(lease.fill(new, &late, outcome, self.tally()))));
-        }
-        // Asked for to replace what there is, this is a write: what was computed from older data
-        // and is still under way must not replace it in turn. No other thread gets in between,
-        // since nothing of Python runs here.
-        if lease.may_store(&late) {
-            self.view.store().set(&self.key, new, self.tally());
-        }
-        Ok(waking(|| lease.settle(outcome)))
+        Ok(waking(|| {
+            lease.fill(new, &late, outcome, self.tally());
+        }))
     }
 
     /// Whether the result may still be stored somewhere else under these further tags.

@@ -19,6 +19,7 @@ use pyo3::types::{
 };
 
 use crate::convert::type_name;
+use crate::host::stay;
 use crate::identity::{Anchor, Identities};
 
 /// Deeper nesting is refused: a key is not meant to hold a document, and a cycle never ends.
@@ -194,7 +195,7 @@ impl<'k, 'py> Encoder<'k, 'py> {
     fn structured(&mut self, object: &Bound<'py, PyAny>) -> PyResult<()> {
         let class = object.get_type();
         if class.hasattr("__cache_key__")? && !object.is_instance_of::<PyType>() {
-            let stated = object.call_method0("__cache_key__")?;
+            let stated = stay::call_bare(&object.getattr("__cache_key__")?)?;
             return self.named(&class, [stated].into_iter());
         }
         if let Ok(class) = object.cast::<PyType>() {
@@ -239,7 +240,7 @@ impl<'k, 'py> Encoder<'k, 'py> {
         let Some(identities) = self.identities else {
             return Err(unkeyable(object, "has no form that is the same in every process"));
         };
-        if let Err(error) = object.hash() {
+        if let Err(error) = stay::hash(object) {
             if !error.is_instance_of::<PyTypeError>(self.py) {
                 return Err(error);
             }

@@ -461,7 +461,7 @@ impl Memory {
             let is_new = stored.is_none();
             let done = match stored {
                 None => view.add(key, Value { value: new, ttl, tags: &[], weight }).or_raise(py)?,
-                Some(old) => view.replace(key, new, |value| value.is(&old)).or_raise(py)?,
+                Some(old) => view.replace(key, new, weight, |value| value.is(&old)).or_raise(py)?,
             };
             // With a ttl_on_create of zero the counter is gone as soon as it is made.
             if done.is_ok() || is_new && ttl.is_some_and(|ttl| ttl.is_zero()) {

@@ -239,12 +239,14 @@ impl<H: Host> View<H> {
         &self,
         key: &str,
         value: H::Value,
+        weight: u64,
         expected: impl FnOnce(&H::Value) -> bool,
     ) -> Result<Result<(), H::Value>, Error> {
         self.open("replace")?;
         key::validate(key, "replace")?;
         let store = &self.store;
-        let replace = |physical: &[u8]| store.replace(physical, value, self.tally(), expected);
+        let replace =
+            |physical: &[u8]| store.replace(physical, value, Some(weight), self.tally(), expected);
         Ok(self.with_key(key, replace))
     }
 

@@ -235,11 +235,35 @@ impl<H: Host> State<H> {
             }
             self.insert(Entry::new(key, hash.short(), value, life.from(now)), weight)
         };
-        while self.bounds.max_weight.is_some_and(|most| self.weight > most) {
-            evicted += self.make_room(place, now, garbage);
-        }
+        evicted += self.fit(place, now, garbage);
         self.attach(place, tags, garbage);
         evicted
+    }
+
+    /// Evicts others until the weight of all is in bounds; how many live entries that cost.
+    fn fit(&mut self, keep: u32, now: Instant, garbage: &mut Garbage<H::Value>) -> u64 {
+        let mut evicted = 0;
+        while self.bounds.max_weight.is_some_and(|most| self.weight > most) {
+            evicted += self.make_room(keep, now, garbage);
+        }
+        evicted
+    }
+
+    /// Gives an entry another weight; how many live entries had to make room. One that became too
+    /// heavy for the whole store leaves itself.
+    pub(super) fn reweigh(
+        &mut self,
+        place: u32,
+        weight: u64,
+        now: Instant,
+        garbage: &mut Garbage<H::Value>,
+    ) -> u64 {
+        if self.bounds.max_weight.is_some_and(|most| weight > most) {
+            self.remove(place, garbage);
+            return 1;
+        }
+        self.set_weight(place, weight);
+        self.fit(place, now, garbage)
     }
 
     fn insert(&mut self, entry: Entry<H::Value>, weight: u64) -> u32 {

@@ -193,7 +193,7 @@ impl Run {
             Operation::Replace(key, same) => {
                 let value = self.ledger.token(Kind::Value);
                 let id = value.id;
-                let answer = self.store.replace(name(key), value, self.tally(), |_| same);
+                let answer = self.store.replace(name(key), value, None, self.tally(), |_| same);
                 assert!(answer.as_ref().err().is_none_or(|back| back.id == id));
                 assert_eq!(answer.is_ok(), self.naive.replace(key, id, same));
             }

@@ -25,6 +25,7 @@ unsafe extern "C-unwind" {
         key: *mut ffi::PyObject,
         value: *mut ffi::PyObject,
     ) -> *mut ffi::PyObject;
+    fn PyObject_Hash(object: *mut ffi::PyObject) -> ffi::Py_hash_t;
     fn PyDict_DelItem(table: *mut ffi::PyObject, key: *mut ffi::PyObject) -> std::ffi::c_int;
 }
 
@@ -73,6 +74,23 @@ pub(crate) fn call<'py>(
         });
         Bound::from_owned_ptr_or_err(callable.py(), made)
     }
+}
+
+/// What a callable returns for no argument.
+pub(crate) fn call_bare<'py>(callable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let end = std::ptr::null_mut::<ffi::PyObject>();
+    // SAFETY: a live object and the null that ends the arguments; a new reference or an error.
+    unsafe {
+        let made = staying(|| PyObject_CallFunctionObjArgs(callable.as_ptr(), end));
+        Bound::from_owned_ptr_or_err(callable.py(), made)
+    }
+}
+
+/// Asks an object for its hash: an error when it has none.
+pub(crate) fn hash(object: &Bound<'_, PyAny>) -> PyResult<()> {
+    // SAFETY: a live object; -1 comes with an error.
+    let hash = unsafe { staying(|| PyObject_Hash(object.as_ptr())) };
+    if hash == -1 { Err(PyErr::fetch(object.py())) } else { Ok(()) }
 }
 
 /// The iterator of an object.

@@ -116,15 +116,13 @@ impl<V: Counter + Clone + Send + Sync + 'static> InMemoryCache<V> {
             let before = before.ok_or_else(|| no_number(operation))?;
             let after = step(before).ok_or_else(|| too_large(operation))?;
             let new = Arc::new(V::from_count(after));
+            let weight = self.weigh(key, &new);
             let done = match &stored {
                 // Gone as soon as it is made.
                 None if ttl == Some(Duration::ZERO) => return Ok(after),
-                None => {
-                    let weight = self.weigh(key, &new);
-                    view.add(key, Value { value: new, ttl, tags: &[], weight })?
-                }
+                None => view.add(key, Value { value: new, ttl, tags: &[], weight })?,
                 // While `old` is held here, no other value can have its address.
-                Some(old) => view.replace(key, new, |value| Arc::ptr_eq(value, old))?,
+                Some(old) => view.replace(key, new, weight, |value| Arc::ptr_eq(value, old))?,
             };
             if done.is_ok() {
                 return Ok(after);
