@@ -199,18 +199,20 @@ def _computed(
     flight = call.flight
     try:
         plan.declare(call, args, kwargs)
-        leaders[flight] = get_ident()
-        token = held.set((*held.get(), flight))
+        before = held.get()
         try:
+            leaders[flight] = get_ident()
+            held.set((*before, flight))
             value = function(*args, **kwargs)
         except Exception as error:
             ring(call.fail((error, error.__traceback__)))
             raise
         finally:
-            held.reset(token)
+            held.set(before)
             leaders.pop(flight, None)
         return value, plan.settle(call, value)
     except BaseException:
+        leaders.pop(flight, None)  # Even an interrupted clean-up ends here.
         # What is no failure of the function, such as a thread that is told to stop, does not stop
         # the others: one of them takes over. Without effect once the call is settled.
         ring(call.abandon())

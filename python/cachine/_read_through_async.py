@@ -148,11 +148,11 @@ async def _computed(
     flight = call.flight
     try:
         plan.declare(call, args, kwargs)
-        leaders[flight] = get_ident()
         before = held.get()
-        if flight not in before:
-            held.set((*before, flight))
         try:
+            leaders[flight] = get_ident()
+            if flight not in before:
+                held.set((*before, flight))
             value = function(*args, **kwargs)
             if hasattr(value, "__await__"):
                 value = await value
@@ -166,6 +166,7 @@ async def _computed(
         return value, plan.settle(call, value)
     except BaseException:
         # Cancelled, or its loop is ending: one of those who wait takes over.
+        leaders.pop(flight, None)
         ring(call.abandon())
         raise
 

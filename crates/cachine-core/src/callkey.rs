@@ -86,7 +86,7 @@ impl CallKey {
     pub fn raw(&mut self, bytes: &[u8]) {
         let end = self.length + bytes.len();
         if self.heap.is_empty() && end <= INLINE {
-            self.inline[self.length..end].copy_from_slice(bytes);
+            copy(&mut self.inline[self.length..end], bytes);
             self.length = end;
         } else {
             self.spill(bytes);
@@ -244,6 +244,29 @@ impl CallKey {
         }
         self.raw(b"#");
         self.hexadecimal(&digest[..16]);
+    }
+}
+
+/// Copies bytes to a place of the same length, short ones without a call: two moves that may
+/// overlap.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    let length = from.len();
+    match length {
+        8..=16 => {
+            to[..8].copy_from_slice(&from[..8]);
+            to[length - 8..].copy_from_slice(&from[length - 8..]);
+        }
+        4..=7 => {
+            to[..4].copy_from_slice(&from[..4]);
+            to[length - 4..].copy_from_slice(&from[length - 4..]);
+        }
+        1..=3 => {
+            to[0] = from[0];
+            to[length / 2] = from[length / 2];
+            to[length - 1] = from[length - 1];
+        }
+        _ => to.copy_from_slice(from),
     }
 }
 

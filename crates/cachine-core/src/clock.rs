@@ -73,6 +73,21 @@ impl Default for FakeClock {
     }
 }
 
+/// A coarse reading that was taken ahead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Coarse(u64);
+
+impl Coarse {
+    /// Takes a reading. Nothing waits for it, so a processor does it beside other work.
+    #[inline]
+    pub(crate) fn read(clock: &Clock) -> Self {
+        match clock {
+            Clock::System => Self(system::coarse_wall_time()),
+            Clock::Fake(_) => Self(0),
+        }
+    }
+}
+
 impl Glance {
     /// Whether `deadline` is in the future.
     ///
@@ -80,9 +95,9 @@ impl Glance {
     /// the short window after an exact one, and only for deadlines beyond that window. A jump or a
     /// night's sleep puts it outside the window, and then the exact clock decides.
     #[inline]
-    pub(crate) fn is_before(&mut self, clock: &Clock, deadline: Instant) -> bool {
+    pub(crate) fn is_before(&mut self, clock: &Clock, coarse: Coarse, deadline: Instant) -> bool {
         if let Clock::System = clock {
-            let wall = system::coarse_wall_time();
+            let Coarse(wall) = coarse;
             let since = wall.wrapping_sub(self.wall);
             // Twice the window: the pair of readings is itself a clock tick apart at worst.
             if since < TRUSTED && deadline > self.exact + 2 * TRUSTED {
@@ -161,9 +176,10 @@ mod tests {
         let mut glance = Glance::default();
         for _ in 0..10_000 {
             let now = clock.now();
-            assert!(!glance.is_before(&clock, now));
-            assert!(glance.is_before(&clock, now + 3_600_000_000_000));
-            assert!(glance.is_before(&clock, NEVER));
+            let mut is_before = |deadline| glance.is_before(&clock, Coarse::read(&clock), deadline);
+            assert!(!is_before(now));
+            assert!(is_before(now + 3_600_000_000_000));
+            assert!(is_before(NEVER));
         }
     }
 
@@ -175,7 +191,8 @@ mod tests {
         fake.advance(Duration::from_millis(1500));
         assert_eq!(clock.now() - before, 1_500_000_000);
         let mut glance = Glance::default();
-        assert!(!glance.is_before(&clock, clock.now()));
-        assert!(glance.is_before(&clock, clock.now() + 1));
+        let coarse = Coarse::read(&clock);
+        assert!(!glance.is_before(&clock, coarse, clock.now()));
+        assert!(glance.is_before(&clock, coarse, clock.now() + 1));
     }
 }

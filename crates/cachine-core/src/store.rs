@@ -21,7 +21,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::RandomState;
 
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Coarse, Instant};
 use crate::entry::{Garbage, Life};
 use crate::graph::{self, FlightId};
 use crate::policy::Eviction;
@@ -204,12 +204,19 @@ impl<H: Host> Store<H> {
         tally: Tally<'_>,
         view: impl FnOnce(&H::Value) -> R,
     ) -> Option<R> {
+        let mut state = self.lock();
+        if state.is_turn_to_sweep() {
+            drop(state);
+            self.with(|state, garbage| state.sweep(self.clock.now(), garbage));
+            state = self.lock();
+        }
+        // Before the hash, which may have to wait until a key that was just put together has
+        // arrived in the cache of the processor. Nothing is thrown out from here on.
+        let coarse = Coarse::read(&self.clock);
         let hash = self.hash(key);
-        self.with(|state, garbage| {
-            let place = state.read_fresh(key, hash, &self.clock, garbage)?;
-            tally.hit();
-            Some(view(state.value(place)))
-        })
+        let place = state.read_fresh(key, hash, &self.clock, coarse)?;
+        tally.hit();
+        Some(view(state.value(place)))
     }
 
     /// Reads for a caller that will compute what is missing.

@@ -7,7 +7,7 @@
 //! 2. What leaves goes into the caller's `garbage`; nothing is dropped here.
 //! 3. There are never more than `max_size` entries, nor more than `max_weight` of weight.
 
-use crate::clock::{Clock, Glance, Instant, NEVER};
+use crate::clock::{Clock, Coarse, Glance, Instant, NEVER};
 use crate::entry::{Entry, Garbage, Life};
 use crate::fills::Fills;
 use crate::graph::FlightId;
@@ -97,8 +97,7 @@ impl<H: Host> State<H> {
 
     #[inline]
     fn count_read(&mut self, clock: &Clock, garbage: &mut Garbage<H::Value>) {
-        self.reads = self.reads.wrapping_add(1);
-        if self.reads.is_multiple_of(READS) && self.has_deadlines() {
+        if self.is_turn_to_sweep() {
             self.sweep(clock.now(), garbage);
         }
     }
@@ -115,12 +114,19 @@ impl<H: Host> State<H> {
         self.count_read(clock, garbage);
         let place = self.find(key, hash)?;
         let deadline = self.entries[place].deadline;
-        if deadline != NEVER && !self.glance.is_before(clock, deadline) {
+        if deadline != NEVER && !self.glance.is_before(clock, Coarse::read(clock), deadline) {
             self.remove(place, garbage);
             return None;
         }
         self.policy.touch(&mut self.entries, place);
         Some(place)
+    }
+
+    /// Counts a read; whether it is one of those that sweep too.
+    #[inline]
+    pub(super) fn is_turn_to_sweep(&mut self) -> bool {
+        self.reads = self.reads.wrapping_add(1);
+        self.reads.is_multiple_of(READS) && self.has_deadlines()
     }
 
     /// A read that counts as a use: the place of a fresh entry.
@@ -130,12 +136,11 @@ impl<H: Host> State<H> {
         key: &[u8],
         hash: Hash,
         clock: &Clock,
-        garbage: &mut Garbage<H::Value>,
+        coarse: Coarse,
     ) -> Option<u32> {
-        self.count_read(clock, garbage);
         let place = self.find(key, hash)?;
         let stale_from = self.entries[place].stale_from;
-        if stale_from != NEVER && !self.glance.is_before(clock, stale_from) {
+        if stale_from != NEVER && !self.glance.is_before(clock, coarse, stale_from) {
             return None;
         }
         self.policy.touch(&mut self.entries, place);
