@@ -12,7 +12,18 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING, Any
 
 from cachine import _core, _read_through
-from cachine._read_through import COMPUTE, FAILED, HIT, REFRESH, STALE, WAIT, Plan, held, ring, shareable
+from cachine._read_through import (
+    COMPUTE,
+    FAILED,
+    HIT,
+    REFRESH,
+    STALE,
+    WAIT,
+    Plan,
+    held,
+    ring,
+    shareable,
+)
 from cachine.exceptions import ConfigError
 
 if TYPE_CHECKING:

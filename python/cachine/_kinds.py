@@ -120,7 +120,7 @@ def _module(name: Any) -> str:
     main = modules["__main__"]
     spec = getattr(main, "__spec__", None)
     if spec is not None:
-        return str(spec.name).removesuffix(".__main__") if hasattr(str, "removesuffix") else spec.name
+        return str(spec.name).removesuffix(".__main__")
     file = getattr(main, "__file__", None)
     return Path(file).stem if file else "__main__"
 
@@ -189,7 +189,8 @@ def template(text: str, kind: Callables) -> Callable[[Any, Any], str]:
         if field not in names or spec or conversion:
             known = ", ".join(f"{{{name}}}" for name in names) or "no field, it has no parameters"
             raise ConfigError(
-                f"key_builder={text!r}: {{{field}}} is no parameter of {kind.name}; accepted: {known}"
+                f"key_builder={text!r}: {{{field}}} is no parameter of {kind.name}; "
+                f"accepted: {known}"
             )
         more = any(later[1] is not None for later in pieces[at + 1 :])
         after = pieces[at + 1][0][:1] if more else ""

@@ -1,4 +1,4 @@
-"""What the tests of the decorator share beside the clock: a cache, the log, scripts of their own."""
+"""What the tests of the decorator share beside the clock: a cache, the log, scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Caches as users write them: any object with `get` and `set`, and classes that inherit from ours."""
+"""Caches as users write them: objects with `get` and `set`, classes that inherit from ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When callbacks raise, caches are closed and threads are killed, the function's answer is not lost."""
+"""Callbacks raise, caches are closed, threads are killed: no answer is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a call of a cached coroutine function gives is a coroutine, to whoever asks and in every step."""
+"""What a call of a cached coroutine function gives is a coroutine, to whoever asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which functions are the same: closures, defaults, reloads, versions and `__main__` (pitfall P6)."""
+"""Which functions are the same: closures, defaults, reloads, versions, `__main__` (P6)."""
 
 from __future__ import annotations
 

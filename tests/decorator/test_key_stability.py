@@ -79,7 +79,8 @@ def load(a, b=None):
 zone = timezone(timedelta(hours=1), "CET")
 calls = {
     "none": (None,), "bools": (True, False), "ints": (1, -2**63), "large": (2**64, -2**64),
-    "floats": (1.5, -0.0), "texts": ("a,b", "h\\u00e9\\""), "bytes": (b"\\x00\\xff", bytearray(b"a")),
+    "floats": (1.5, -0.0), "texts": ("a,b", "h\\u00e9\\""),
+    "bytes": (b"\\x00\\xff", bytearray(b"a")),
     "sequences": ((1, "a"), [None]), "mappings": ({"b": 2, "a": 1}, {2, 1, "x"}),
     "frozen": (frozenset("abc"),), "decimal": (Decimal("1.5"),), "fraction": (Fraction(1, 3),),
     "uuid": (uuid.UUID(int=5),), "date": (date(2024, 2, 29),), "time": (time(1, 2, 3, 4),),
@@ -87,7 +88,8 @@ calls = {
     "path": (pathlib.PurePosixPath("a/b"),), "enum": (Colour.RED,),
     "flag": (Right.READ | Right.WRITE,), "dataclass": (Money(5, "EUR"),),
     "tuple": (Point(1, 2),), "class": (Point, int), "own": (Account(),),
-    "range": (range(0, 9, 2), 1 + 2j), "long": ({str(n): frozenset(map(str, range(n))) for n in range(50)},),
+    "range": (range(0, 9, 2), 1 + 2j),
+    "long": ({str(n): frozenset(map(str, range(n))) for n in range(50)},),
 }
 print(json.dumps({name: load.cache_key(*call) for name, call in calls.items()}))
 '''

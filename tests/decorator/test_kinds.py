@@ -1,4 +1,4 @@
-"""Everything that can be called can be decorated; what can be read only once can not (P9 to P11)."""
+"""What can be called can be decorated; what can be read only once can not (P9 to P11)."""
 
 from __future__ import annotations
 
@@ -120,7 +120,8 @@ def test_callable_objects_partials_classes_and_builtins(cache):
     made = cached(cache)(Adder)
     assert made(3) is made(by=3)
     assert isinstance(made(3), Adder)
-    for builtin, arguments in ((len, ("abc",)), (max, (1, 2, 3)), (math.gcd, (4, 6)), (int, ("7",))):
+    builtins = [(len, ("abc",)), (max, (1, 2, 3)), (math.gcd, (4, 6)), (int, ("7",))]
+    for builtin, arguments in builtins:
         f = cached(cache)(builtin)
         assert f(*arguments) == builtin(*arguments) == f(*arguments)
         assert f.cache_info().hits == 1

@@ -1,4 +1,4 @@
-"""A computation that needs itself, or one that needs it, goes on instead of waiting for ever (P18)."""
+"""A computation that needs itself, or one that needs it, goes on instead of waiting (P18)."""
 
 from __future__ import annotations
 

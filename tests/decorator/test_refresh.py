@@ -1,4 +1,4 @@
-"""Refreshes in the background: what fails stays stale and backs off; threads are few and bounded."""
+"""Refreshes in the background: what fails stays stale and backs off; threads are few."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Refreshed:
         return not pool.jobs and len(pool.sleepers) == pool.running
 
     def pauses(self, steps):
-        """After how long each of the next refreshes is tried, found by moving the clock in steps."""
+        """After how long each of the next refreshes is tried; the clock moves in small steps."""
         found = []
         waited = 0.0
         while len(found) < steps:

@@ -1,4 +1,4 @@
-"""Threads and tasks of several event loops share one computation; a loop that ends strands nobody."""
+"""Threads and tasks of several loops share one computation; a loop that ends strands nobody."""
 
 from __future__ import annotations
 
