@@ -98,8 +98,12 @@ def describe(function: Any) -> Callables:
         (each.name, int(each.kind), () if each.default is each.empty else (each.default,))
         for each in signature.parameters.values()
     )
-    # A class body says more when it is complete: `__set_name__` finds the methods in it.
-    is_method = bool(parameters) and parameters[0][0] == "self" and parameters[0][1] < 2
+    # Whatever stands between the function and its class (a property, another decorator), the
+    # first argument is an instance and counts by identity.
+    parent = name[1].rpartition(".")[0]
+    in_class = isinstance(function, FunctionType) and parent and not parent.endswith("<locals>")
+    takes_first = bool(parameters) and parameters[0][1] < 2
+    is_method = takes_first and bool(in_class or parameters[0][0] == "self")
     is_coroutine = gives_awaitable(owner) or gives_awaitable(function)
     return Callables(function, *name, parameters, signature, is_coroutine, is_method, owner)
 
@@ -176,6 +180,8 @@ def template(text: str, kind: Callables) -> Callable[[Any, Any], str]:
     Raises:
         ConfigError: a field that is no parameter, or two fields with nothing between them.
     """
+    if not text:
+        raise ConfigError(f"key_builder of {kind.name} is an empty template")
     try:
         pieces = list(Formatter().parse(text))
     except ValueError as error:
@@ -188,9 +194,10 @@ def template(text: str, kind: Callables) -> Callable[[Any, Any], str]:
             continue
         if field not in names or spec or conversion:
             known = ", ".join(f"{{{name}}}" for name in names) or "no field, it has no parameters"
+            whole = field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
             raise ConfigError(
-                f"key_builder={text!r}: {{{field}}} is no parameter of {kind.name}; "
-                f"accepted: {known}"
+                f"key_builder={text!r}: {{{whole}}} is no parameter of {kind.name}; accepted, "
+                f"without attribute, conversion or format: {known}"
             )
         more = any(later[1] is not None for later in pieces[at + 1 :])
         after = pieces[at + 1][0][:1] if more else ""

@@ -136,3 +136,24 @@ def test_a_leading_task_that_is_cancelled_itself_is_replaced(cache):
         assert flight.runs == 2
 
     run(main())
+
+
+def test_a_computation_cancelled_before_its_first_step_frees_its_key(cache):
+    async def main():
+        flight = Flight(cache, object)
+        caller = asyncio.create_task(flight.f())
+        await asyncio.sleep(0)
+        (leader,) = asyncio.all_tasks() - {caller, asyncio.current_task()} - others
+        leader.cancel()
+        # What is kept holds on to the call, by its traceback; the call must not hold the key.
+        (kept,) = await asyncio.gather(caller, return_exceptions=True)
+        assert isinstance(kept, asyncio.CancelledError) and flight.runs == 0
+        flight.gate.open()
+        assert await flight.f() is not None
+
+    async def outer():
+        others.update(asyncio.all_tasks())
+        await main()
+
+    others = set()
+    run(outer())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import gc
 import threading
 import weakref
@@ -283,3 +284,39 @@ def test_copies_of_a_cache_object_do_not_share_instances():
     first, second = make(one)("1"), make(other)("2")
     assert first.load() == ("1", 0) and second.load() == ("2", 0)
     assert (len(one), len(other)) == (1, 1)
+
+
+def test_a_property_and_a_wrapper_over_a_cached_method_tell_instances_apart(cache):
+    def wrapping(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    class Alike:
+        def __init__(me, number):
+            me.number = number
+
+        def __eq__(me, other):
+            return True
+
+        def __hash__(me):
+            return 1
+
+        @property
+        @cached(cache)
+        def shown(me):
+            return me.number
+
+        @wrapping
+        @cached(cache)
+        def wrapped(me):
+            return me.number
+
+    one, two = Alike(1), Alike(2)
+    assert [one.shown, two.shown, one.wrapped(), two.wrapped()] == [1, 2, 1, 2]
+    seen = weakref.ref(one)
+    del one
+    gc.collect()
+    assert seen() is None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from cachine import AsyncInMemoryCache, InMemoryCache, cached
 from cachine.exceptions import ConfigError
 
-from .crowd import together
+from .crowd import PATIENCE, together
 
 
 async def plain(x):
@@ -66,13 +68,16 @@ def test_a_cache_can_be_made_at_the_first_call():
 
 def test_threads_that_call_first_all_use_one_cache():
     made = []
+    everybody = threading.Barrier(30)
 
     def make():
+        everybody.wait(PATIENCE)
         made.append(InMemoryCache())
         return made[-1]
 
     f = cached(make, singleflight=True)(lambda x: object())
     assert len(set(together(30, f, 1))) == 1
+    assert len(made) == 30
     f.cache_clear()
     assert f.cache_info().currsize == sum(map(len, made)) == 0
 

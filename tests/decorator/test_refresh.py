@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-import threading
 
 import pytest
 from cachine import InMemoryCache, _log, _refresh, cached
 
-from .crowd import Aside, Gate, eventually, soon
+from .crowd import Gate, eventually, soon
 
 
 class Refreshed:
@@ -200,71 +199,26 @@ def test_a_thread_that_is_told_to_exit_by_a_refresh_stays(clock):
         clock.advance(pause)
 
 
-def test_at_most_eight_threads_refresh_and_the_queue_is_bounded(clock):
-    gate = Gate()
-    lock = threading.Lock()
-    names = set()
-    running = [0]
-    most = [0]
-    ready = threading.Event()
-
-    @cached(InMemoryCache(), ttl=10, stale_ttl=10_000)
-    def f(x):
-        if ready.is_set():
-            with lock:
-                running[0] += 1
-                most[0] = max(most[0], running[0])
-                names.add(threading.current_thread().name)
-            gate.passing()
-            with lock:
-                running[0] -= 1
-        return x
-
-    count = _refresh.THREADS + _refresh.WAITING + 50
-    assert [f(x) for x in range(count)] == list(range(count))
-    clock.advance(10)
-    ready.set()
-    before = threading.active_count()
-    assert [f(x) for x in range(count)] == list(range(count)), "stale, every one, and at once"
-    eventually(lambda: running[0] == _refresh.THREADS)
-    assert threading.active_count() - before <= _refresh.THREADS
-    assert len(_refresh._pool.jobs) == _refresh.WAITING
-    gate.open()
-    eventually(Refreshed.is_idle)
-    assert most[0] == _refresh.THREADS
-    assert all(name.startswith("cachine-refresh") for name in names)
-
-
-def test_refreshes_that_wait_for_refreshes_do_not_starve_each_other(clock):
+def test_a_refresh_is_no_part_of_the_computation_that_started_it(clock):
     cache = InMemoryCache()
-    ready = threading.Event()
-    gate = Gate()
+    runs = []
 
-    @cached(cache, ttl=10, stale_ttl=20, singleflight=True)
+    @cached(cache, singleflight=True)
+    def outer():
+        runs.append(1)
+        found = inner()
+        eventually(lambda: outer.cache_info().coalesced == 1, "the refresh waits for this")
+        return found, "outer"
+
+    @cached(cache, ttl=10, stale_ttl=100)
     def inner():
-        return "inner"
+        return "old" if not runs else outer()
 
-    @cached(cache, ttl=10, stale_ttl=10_000)
-    def outer(x):
-        if ready.is_set():
-            gate.passing()
-            return inner()
-        return "old"
-
-    count = _refresh.THREADS
-    inner()
-    assert [outer(x) for x in range(count)] == ["old"] * count
+    assert inner() == "old"
     clock.advance(10)
-    ready.set()
-    assert [outer(x) for x in range(count)] == ["old"] * count
-    eventually(lambda: gate.visits == count)
-    assert inner() == "inner", "its refresh waits for a thread: all are taken"
-    assert len(_refresh._pool.jobs) == 1
-    clock.advance(10)
-    # Now it is gone. Whoever asks must not wait for a thread that waits for the answer.
-    gate.open()
-    assert Aside(inner).result() == "inner"
-    eventually(lambda: [outer(x) for x in range(count)] == ["inner"] * count)
+    assert outer() == ("old", "outer")
+    eventually(lambda: inner() == ("old", "outer"))
+    assert len(runs) == 1
 
 
 def test_refresh_tasks_are_kept_while_they_run(clock):

@@ -113,6 +113,11 @@ impl Terms {
     ) -> PyResult<Self> {
         let ttl = convert::optional_span(ttl, "ttl")?;
         let stale_ttl = convert::optional_span(stale_ttl, "stale_ttl")?;
+        if let Some(given) = jitter.filter(|given| given.lt(0).unwrap_or(false)) {
+            let message =
+                format!("jitter={} is negative: give the seconds to add at most", given.repr()?);
+            return Err(crate::errors::make(py, "ConfigError", &message, "cached", false));
+        }
         let jitter = convert::optional_span(jitter, "jitter")?;
         let freshness = Freshness::new(ttl, stale_ttl, jitter).or_raise(py)?;
         Ok(Self { freshness, singleflight })

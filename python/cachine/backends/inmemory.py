@@ -51,7 +51,8 @@ class _Shared(_Memory[V]):
         """Return a view on the same store whose keys begin with ``namespace:``.
 
         Inside a namespace it is a child: ``x`` in ``a`` is ``a:x``, and clearing ``a`` clears it.
-        Closing a view leaves the store open.
+        Tags belong to the view they were given through: invalidate them there. Closing a view
+        leaves the store open.
         """
         # Past the constructors of a subclass, which may ask for more than we know; what they left
         # in the instance is there in the view too.
@@ -108,14 +109,19 @@ class _Shared(_Memory[V]):
         )
 
 
+_OPTIONS = {"condition", "cache_none", "jitter", "stale_ttl", "tags", "tags_from_result"}
+
+
+def _check_names(options: Any) -> None:
+    """Refuse an option that does not exist, on a hit too."""
+    unknown = sorted(set(options) - _OPTIONS)
+    if unknown:
+        known = ", ".join(sorted(_OPTIONS))
+        raise TypeError(f"get_or_set got an unexpected option {unknown[0]!r}; it takes {known}")
+
+
 def _plan(key: str, options: dict[str, Any]) -> tuple[Plan, _core.Terms]:
     """The plan of a get_or_set, from the same options as ``cached`` has."""
-    known = {"condition", "cache_none", "jitter", "stale_ttl", "tags", "tags_from_result", "ttl"}
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise TypeError(
-            f"get_or_set got an unexpected option {unknown[0]!r}; it takes {', '.join(sorted(known))}"
-        )
     tags = options.get("tags")
     if isinstance(tags, (str, bytes)):
         raise TypeError(f"tags must be an iterable of str, not one {type(tags).__name__}")
@@ -189,7 +195,8 @@ class InMemoryCache(_Shared[V], _core.Memory[V]):
         max_size: the most entries it holds; None for no bound.
         eviction_policy: who leaves when it is full, from :mod:`cachine.strategies`; LRU if None.
         namespace: what every key begins with, followed by a colon.
-        max_weight: the most weight it holds in all; goes with ``weigher``.
+        max_weight: the most weight it holds in all; goes with ``weigher``. What is heavier than
+            that alone is not kept, and neither is what its key held before.
         weigher: a callable ``(key, value) -> int`` that says what an entry weighs.
 
     Raises:
@@ -217,6 +224,8 @@ class InMemoryCache(_Shared[V], _core.Memory[V]):
             options: ``condition``, ``cache_none``, ``jitter``, ``stale_ttl``, ``tags`` and
                 ``tags_from_result``, as in :func:`cachine.cached`.
         """
+        if options:
+            _check_names(options)
         found = self._fresh(key, _MISSING)
         if found is not _MISSING:
             return found
@@ -342,6 +351,8 @@ class AsyncInMemoryCache(_Shared[V]):
         The factory is a coroutine function, a callable, or the value itself; the options are
         those of :meth:`InMemoryCache.get_or_set`.
         """
+        if options:
+            _check_names(options)
         found = self._fresh(key, _MISSING)
         if found is not _MISSING:
             return found

@@ -132,7 +132,9 @@ def cached(
         if isinstance(function, classmethod):
             return _ClassMethod(decorate(function.__func__))
         if isinstance(function, staticmethod):
-            return staticmethod(decorate(function.__func__))
+            plain = decorate(function.__func__)
+            plain._core.set_method(False)
+            return staticmethod(plain)
         kind = describe(function)
         plan = Plan(kind.name, condition, cache_none, tags, tags_from_result)
         decorated = Decorated(cache, kind, plan, terms, bool(singleflight), key_builder, version)
