@@ -196,8 +196,8 @@ def template(text: str, kind: Callables) -> Callable[[Any, Any], str]:
             known = ", ".join(f"{{{name}}}" for name in names) or "no field, it has no parameters"
             whole = field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
             raise ConfigError(
-                f"key_builder={text!r}: {{{whole}}} is no parameter of {kind.name}; accepted, "
-                f"without attribute, conversion or format: {known}"
+                f"key_builder={text!r}: {{{whole}}} is no parameter of {kind.name}; accepted: "
+                f"{known}, without attribute, conversion or format"
             )
         more = any(later[1] is not None for later in pieces[at + 1 :])
         after = pieces[at + 1][0][:1] if more else ""

@@ -7,7 +7,7 @@ import threading
 import time
 
 #: No wait in these tests is longer: what has not happened by then never will.
-PATIENCE = 6.0
+PATIENCE = 40.0
 
 
 def eventually(condition, what="the condition holds"):
