@@ -11,6 +11,7 @@ import functools
 from inspect import CO_COROUTINE
 from typing import TYPE_CHECKING, Any
 
+# _function makes the type of cached functions when it is imported.
 from cachine import _core, _function, _log, _read_through  # noqa: F401
 from cachine._kinds import (
     Callables,
