@@ -16,7 +16,8 @@ const BINDING: &str = "cachine-py";
 fn forbidden(package: &str) -> &'static [&'static str] {
     match package {
         BINDING => &[],
-        "cachine-core" => &["pyo3", "tokio", "redis", "serde"],
+        "cachine-core" => &["pyo3", "tokio", "redis", "serde", "cachine-codec"],
+        "cachine-codec" => &["pyo3", "tokio", "redis"],
         _ => &["pyo3"],
     }
 }

@@ -29,6 +29,10 @@ pub enum ErrorKind {
     UnkeyableArgument,
     /// A value can't be kept, or is not what the operation works on.
     Serialization,
+    /// Stored bytes are not what is expected of them.
+    Deserialization,
+    /// Stored bytes were changed or moved, or encrypted with an unknown key.
+    Integrity,
     /// A counter would leave the range of 64 bits.
     Overflow,
     /// The cache was closed.
@@ -65,6 +69,8 @@ impl Error {
             | ErrorKind::InvalidKey
             | ErrorKind::UnkeyableArgument
             | ErrorKind::Serialization
+            | ErrorKind::Deserialization
+            | ErrorKind::Integrity
             | ErrorKind::Overflow
             | ErrorKind::Closed => false,
         }

@@ -14,6 +14,8 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
         ErrorKind::InvalidKey => "InvalidKeyError",
         ErrorKind::UnkeyableArgument => "UnkeyableArgumentError",
         ErrorKind::Serialization => "SerializationError",
+        ErrorKind::Deserialization => "DeserializationError",
+        ErrorKind::Integrity => "IntegrityError",
         ErrorKind::Overflow => "CounterOverflowError",
         ErrorKind::Closed => "ClosedError",
         // The kinds are non-exhaustive for other crates; a new one has to be added here, and is
