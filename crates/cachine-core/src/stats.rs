@@ -1,8 +1,14 @@
 //! Counters of what a cache did.
 //!
-//! Every counter is moved under the lock of its store, so a plain load and store is exact and
-//! costs no more than adding to a variable. Reading needs no lock.
+//! Every counter of an operation is moved under the lock of its store, so a plain load and store is
+//! exact and costs no more than adding to a variable; what happens outside the lock (an operation
+//! that failed, a value that did not decode, the size of what was written) is added atomically.
+//! Reading needs no lock.
+//!
+//! What is measured through one cache counts for the cache that it wraps too, so counters know the
+//! next ones further in.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,9 +23,24 @@ pub struct Counters {
     deletes: AtomicU64,
     evictions: AtomicU64,
     errors: AtomicU64,
+    /// Hits whose value could not be read after all.
+    undecoded: AtomicU64,
     /// How many reads were timed, and how long they took in nanoseconds.
     timed: AtomicU64,
     time: AtomicU64,
+    /// How many computations were stored, and how long they took in nanoseconds.
+    computed: AtomicU64,
+    work: AtomicU64,
+    /// What one of them takes, and how much of that the hits saved.
+    mean_work: AtomicU64,
+    saved: AtomicU64,
+    /// The bytes of serialized values, before and after compression.
+    raw: AtomicU64,
+    packed: AtomicU64,
+    /// The counters of the cache that this one wraps.
+    inner: Option<Arc<Self>>,
+    /// Whether every read is timed, not one in so many.
+    times_all: bool,
 }
 
 /// One read in so many is timed: a clock costs as much as the rest of a hit.
@@ -45,10 +66,17 @@ pub struct Stats {
     pub evictions: u64,
     /// Operations of the cache that failed.
     pub errors: u64,
-    /// How many reads were timed, one in 64.
+    /// How many reads were timed: all of a cache that is measured, else one in 64.
     pub timed: u64,
     /// How long those took in all.
     pub time: Duration,
+    /// Computing time that hits and waiters saved, each counted with what a computation of the
+    /// same function takes on average.
+    pub saved: Duration,
+    /// The bytes of serialized values that were written, before compression.
+    pub raw_bytes: u64,
+    /// The same after it; equal where nothing is compressed.
+    pub compressed_bytes: u64,
 }
 
 /// The counters that one call moves: those of its cache, and those of its function if it has one.
@@ -65,34 +93,109 @@ macro_rules! counting {
         impl Tally<'_> {
             $(#[inline]
             pub(crate) fn $name(self) {
-                bump(&self.cache.$field);
+                self.cache.chain(|counters| bump(&counters.$field, 1));
                 if let Some(function) = self.function {
-                    bump(&function.$field);
+                    bump(&function.$field, 1);
                 }
             })*
         }
     };
 }
 
-counting!(hit => hits, miss => misses, stale => stale, coalesced => coalesced, set => sets,
-    delete => deletes, eviction => evictions);
+counting!(hit_only => hits, miss => misses, stale => stale, coalesced_only => coalesced,
+    set => sets, delete => deletes, eviction => evictions);
 
 #[inline]
-fn bump(counter: &AtomicU64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+fn bump(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+}
+
+impl Tally<'_> {
+    #[inline]
+    pub(crate) fn hit(self) {
+        self.hit_only();
+        self.save();
+    }
+
+    #[inline]
+    pub(crate) fn coalesced(self) {
+        self.coalesced_only();
+        self.save();
+    }
+
+    /// Counts the work that a caller did not have to do.
+    #[inline]
+    fn save(self) {
+        if let Some(function) = self.function {
+            let work = function.mean_work.load(Ordering::Relaxed);
+            if work != 0 {
+                bump(&function.saved, work);
+                self.cache.chain(|counters| bump(&counters.saved, work));
+            }
+        }
+    }
+
+    /// Counts a computation that took so many nanoseconds.
+    pub(crate) fn computed(self, nanoseconds: u64) {
+        let Some(function) = self.function else { return };
+        bump(&function.computed, 1);
+        bump(&function.work, nanoseconds);
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        function
+            .mean_work
+            .store(of(&function.work) / of(&function.computed).max(1), Ordering::Relaxed);
+    }
+
+    /// Counts an operation that failed; may be called outside the lock.
+    pub fn error(self) {
+        self.outside(|counters| &counters.errors, 1);
+    }
+
+    /// Takes a hit back whose value could not be read, and counts an error; outside the lock.
+    pub fn undecoded(self) {
+        self.outside(|counters| &counters.undecoded, 1);
+        self.error();
+    }
+
+    /// Counts what a value was written as, in bytes before and after compression; outside the lock.
+    pub fn wrote(self, raw: usize, packed: usize) {
+        self.outside(|counters| &counters.raw, raw as u64);
+        self.outside(|counters| &counters.packed, packed as u64);
+    }
+
+    fn outside(self, counter: impl Fn(&Counters) -> &AtomicU64, by: u64) {
+        self.cache.chain(|counters| {
+            counter(counters).fetch_add(by, Ordering::Relaxed);
+        });
+        if let Some(function) = self.function {
+            counter(function).fetch_add(by, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Counters {
-    /// Counts an operation that failed; unlike the others it may be counted outside the lock.
-    pub fn error(&self) {
-        self.errors.fetch_add(1, Ordering::Relaxed);
+    /// The counters of a cache that measures another one: what they count counts there too, and
+    /// every read is timed.
+    pub fn measuring(inner: &Arc<Self>) -> Self {
+        Self { inner: Some(Arc::clone(inner)), times_all: true, ..Self::default() }
+    }
+
+    /// Does something to these counters and to those further in.
+    #[inline]
+    fn chain(&self, mut act: impl FnMut(&Self)) {
+        act(self);
+        let mut next = self.inner.as_deref();
+        while let Some(counters) = next {
+            act(counters);
+            next = counters.inner.as_deref();
+        }
     }
 
     /// What was counted since the beginning or the last [`Counters::reset`].
     pub fn read(&self) -> Stats {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
-            hits: of(&self.hits),
+            hits: of(&self.hits).saturating_sub(of(&self.undecoded)),
             misses: of(&self.misses),
             stale: of(&self.stale),
             coalesced: of(&self.coalesced),
@@ -102,16 +205,20 @@ impl Counters {
             errors: of(&self.errors),
             timed: of(&self.timed),
             time: Duration::from_nanos(of(&self.time)),
+            saved: Duration::from_nanos(of(&self.saved)),
+            raw_bytes: of(&self.raw),
+            compressed_bytes: of(&self.packed),
         }
     }
 
-    /// Starts again from zero.
+    /// Starts again from zero. What a computation takes on average stays known.
     pub fn reset(&self) {
         let Self { hits, misses, stale, coalesced, sets, deletes, evictions, .. } = self;
         for counter in [hits, misses, stale, coalesced, sets, deletes, evictions] {
             counter.store(0, Ordering::Relaxed);
         }
-        for counter in [&self.errors, &self.timed, &self.time] {
+        let Self { errors, undecoded, timed, time, saved, raw, packed, .. } = self;
+        for counter in [errors, undecoded, timed, time, saved, raw, packed] {
             counter.store(0, Ordering::Relaxed);
         }
     }
@@ -119,14 +226,19 @@ impl Counters {
     /// Whether the next read is one of those that are timed.
     #[inline]
     pub fn is_sampled(&self) -> bool {
+        if self.times_all {
+            return true;
+        }
         let reads = self.hits.load(Ordering::Relaxed) + self.misses.load(Ordering::Relaxed);
         reads.is_multiple_of(SAMPLED)
     }
 
     /// Adds the time of a read, in nanoseconds.
     pub fn sample(&self, nanoseconds: u64) {
-        self.timed.fetch_add(1, Ordering::Relaxed);
-        self.time.fetch_add(nanoseconds, Ordering::Relaxed);
+        self.chain(|counters| {
+            counters.timed.fetch_add(1, Ordering::Relaxed);
+            counters.time.fetch_add(nanoseconds, Ordering::Relaxed);
+        });
     }
 }
 
@@ -167,5 +279,47 @@ mod tests {
         cache.reset();
         assert_eq!(cache.read(), Stats::default());
         assert!(Stats::default().hit_rate().abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn what_a_measuring_cache_counts_is_counted_further_in_too() {
+        let inner = Arc::new(Counters::default());
+        let outer = Counters::measuring(&inner);
+        Tally::of(&outer).hit();
+        Tally::of(&outer).wrote(100, 40);
+        Tally::of(&inner).miss();
+        outer.sample(1_000);
+        let (outer_read, inner_read) = (outer.read(), inner.read());
+        assert_eq!((outer_read.hits, outer_read.misses), (1, 0));
+        assert_eq!((inner_read.hits, inner_read.misses), (1, 1));
+        assert_eq!((inner_read.raw_bytes, inner_read.compressed_bytes), (100, 40));
+        assert_eq!(inner_read.mean_latency(), Duration::from_micros(1));
+        assert!(outer.is_sampled(), "every read of a measured cache is timed");
+        outer.reset();
+        assert_eq!((outer.read().hits, inner.read().hits), (0, 1));
+    }
+
+    #[test]
+    fn a_hit_saves_what_a_computation_of_its_function_takes_on_average() {
+        let (cache, slow, fast) = (Counters::default(), Counters::default(), Counters::default());
+        let of = |function| Tally { cache: &cache, function: Some(function) };
+        of(&slow).hit();
+        assert_eq!(cache.read().saved, Duration::ZERO, "nothing is known yet");
+        of(&slow).computed(300);
+        of(&slow).computed(100);
+        of(&fast).computed(10);
+        of(&slow).hit();
+        of(&slow).coalesced();
+        of(&fast).hit();
+        assert_eq!(cache.read().saved, Duration::from_nanos(200 + 200 + 10));
+        assert_eq!(fast.read().saved, Duration::from_nanos(10));
+    }
+
+    #[test]
+    fn a_hit_that_did_not_decode_is_an_error_and_no_hit() {
+        let cache = Counters::default();
+        Tally::of(&cache).hit();
+        Tally::of(&cache).undecoded();
+        assert_eq!((cache.read().hits, cache.read().errors), (0, 1));
     }
 }

@@ -369,6 +369,18 @@ impl<H: Host> Store<H> {
         })
     }
 
+    /// Takes an entry away that nobody can read, if `expected` still recognises it under the lock.
+    /// Nothing is fenced: to its readers it was never there.
+    pub fn discard(&self, key: &[u8], expected: impl FnOnce(&H::Value) -> bool) {
+        let hash = self.hash(key);
+        self.with(|state, garbage| {
+            let found = state.live(key, hash, self.time(state), garbage);
+            if let Some(place) = found.filter(|&place| expected(state.value(place))) {
+                state.remove(place, garbage);
+            }
+        });
+    }
+
     /// How much of the key's life is left. This is no use.
     pub fn remaining(&self, key: &[u8]) -> Remaining {
         let hash = self.hash(key);

@@ -147,7 +147,7 @@ impl Call {
     }
 
     fn tally(&self) -> Tally<'_> {
-        Tally { cache: self.view.counters(), function: self.function.as_deref() }
+        self.view.filling(self.function.as_deref())
     }
 
     fn lease(&self) -> PyResult<Lease<PyHost>> {

@@ -96,7 +96,7 @@ impl FunctionCore {
             Ok(()) => key.finish(route.prefix.len()),
             Err(refused) => return self.refuse(py, refused).map(|()| elsewhere()),
         }
-        let tally = Tally { cache: route.view.counters(), function: Some(&self.counters) };
+        let tally = route.view.filling(Some(&self.counters));
         let found = route.view.store().get_fresh(key.as_bytes(), tally, Object::copy);
         Ok(found.unwrap_or_else(elsewhere))
     }
@@ -293,9 +293,9 @@ impl FunctionCore {
 
     /// Counts a failure of the cache during a call.
     fn count_error(&self) {
-        self.counters.error();
-        if let Some(route) = self.route.get() {
-            route.view.counters().error();
+        match self.route.get() {
+            Some(route) => route.view.filling(Some(&self.counters)).error(),
+            None => Tally::of(&self.counters).error(),
         }
     }
 

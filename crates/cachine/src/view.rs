@@ -22,7 +22,9 @@ pub struct View<H: Host> {
     store: Arc<Store<H>>,
     namespace: Namespace,
     counters: Arc<Counters>,
-    closed: Closed,
+    /// What `get_or_set` counts, as a cached function counts its calls.
+    filling: Arc<Counters>,
+    closed: Arc<Closed>,
 }
 
 /// A view is closed on its own, or with the cache that made the store.
@@ -55,8 +57,17 @@ impl<V> Value<'_, V> {
 impl<H: Host> View<H> {
     /// A new store and the view that owns it.
     pub fn new(bounds: Bounds, namespace: Namespace, clock: Clock) -> Self {
-        let closed = Closed { owns_store: true, ..Closed::default() };
-        Self { store: Store::new(bounds, clock), namespace, counters: Arc::default(), closed }
+        let closed = Arc::new(Closed { owns_store: true, ..Closed::default() });
+        Self::on(Store::new(bounds, clock), namespace, Arc::default(), closed)
+    }
+
+    fn on(
+        store: Arc<Store<H>>,
+        namespace: Namespace,
+        counters: Arc<Counters>,
+        closed: Arc<Closed>,
+    ) -> Self {
+        Self { store, namespace, counters, filling: Arc::default(), closed }
     }
 
     /// A view on the same store with the namespace `name` inside this one.
@@ -65,12 +76,22 @@ impl<H: Host> View<H> {
     ///
     /// [`ErrorKind::Config`] for an empty or reserved name.
     pub fn with_namespace(&self, name: &str) -> Result<Self, Error> {
-        Ok(Self {
-            store: Arc::clone(&self.store),
-            namespace: self.namespace.child(name)?,
-            counters: Arc::default(),
-            closed: Closed { store: Arc::clone(&self.closed.store), ..Closed::default() },
-        })
+        let store = Arc::clone(&self.store);
+        let closed = Closed { store: Arc::clone(&self.closed.store), ..Closed::default() };
+        Ok(Self::on(store, self.namespace.child(name)?, Arc::default(), Arc::new(closed)))
+    }
+
+    /// The same view for a cache that wraps this one: closing one closes the other. With
+    /// `is_measured` it counts for itself too, else what it counts is counted here.
+    #[must_use]
+    pub fn wrapped(&self, is_measured: bool) -> Self {
+        let counters = if is_measured {
+            Arc::new(Counters::measuring(&self.counters))
+        } else {
+            Arc::clone(&self.counters)
+        };
+        let (store, namespace) = (Arc::clone(&self.store), self.namespace.clone());
+        Self::on(store, namespace, counters, Arc::clone(&self.closed))
     }
 
     /// The store behind this view.
@@ -91,6 +112,13 @@ impl<H: Host> View<H> {
     #[inline]
     fn tally(&self) -> Tally<'_> {
         Tally::of(&self.counters)
+    }
+
+    /// What a read that computes what is missing counts: for the cache, and for `function`, or
+    /// where there is none for all such reads together.
+    #[inline]
+    pub fn filling<'a>(&'a self, function: Option<&'a Counters>) -> Tally<'a> {
+        Tally { cache: &self.counters, function: Some(function.unwrap_or(&self.filling)) }
     }
 
     /// Whether this view, or the cache whose store it shows, was closed.
@@ -156,9 +184,26 @@ impl<H: Host> View<H> {
     /// [`ErrorKind::Closed`]; [`ErrorKind::InvalidKey`] for a key that could not have been set.
     #[inline]
     pub fn get<R>(&self, key: &str, view: impl FnOnce(&H::Value) -> R) -> Result<Option<R>, Error> {
+        self.get_with(key, view, |seen| seen)
+    }
+
+    /// The same, and `finish` makes of what `view` saw what the caller wants; it runs after the
+    /// lock, as a part of the time that the read takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    #[inline]
+    pub fn get_with<R, T>(
+        &self,
+        key: &str,
+        view: impl FnOnce(&H::Value) -> R,
+        finish: impl FnOnce(R) -> T,
+    ) -> Result<Option<T>, Error> {
         self.open("get")?;
         let started = self.counters.is_sampled().then(|| self.store.now());
         let found = self.with_key(key, |physical| self.store.get(physical, self.tally(), view));
+        let found = found.map(finish);
         if let Some(started) = started {
             self.counters.sample(self.store.now().saturating_sub(started));
         }
@@ -172,7 +217,7 @@ impl<H: Host> View<H> {
     /// Looks a fresh value up and counts only a hit; see [`Store::get_fresh`].
     #[inline]
     pub fn get_fresh<R>(&self, key: &str, view: impl FnOnce(&H::Value) -> R) -> Option<R> {
-        self.with_key(key, |physical| self.store.get_fresh(physical, self.tally(), view))
+        self.with_key(key, |physical| self.store.get_fresh(physical, self.filling(None), view))
     }
 
     /// Looks a value up without a trace: no use, nothing counted.
@@ -370,7 +415,7 @@ impl<H: Host> View<H> {
         key::validate(key, "get_or_set")?;
         let ask = |physical: &[u8]| {
             let ask = Ask { key: physical, share, held, counted };
-            self.store.begin(ask, self.tally(), view)
+            self.store.begin(ask, self.filling(None), view)
         };
         Ok(self.with_key(key, ask))
     }

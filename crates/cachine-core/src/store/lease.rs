@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::clock::Instant;
 use crate::fills::{End, Landed, Landing};
 use crate::graph::{self, FlightId};
 use crate::stats::Tally;
@@ -16,6 +17,7 @@ use crate::sync::Arc;
 pub struct Lease<H: Host> {
     store: Arc<Store<H>>,
     open: Open,
+    began: Instant,
     settled: bool,
 }
 
@@ -42,7 +44,8 @@ pub enum Ended<R> {
 
 impl<H: Host> Lease<H> {
     pub(super) fn new(store: &Arc<Store<H>>, open: Open) -> Self {
-        Self { store: Arc::clone(store), open, settled: false }
+        let began = store.clock().now();
+        Self { store: Arc::clone(store), open, began, settled: false }
     }
 
     /// The number of this computation.
@@ -87,7 +90,9 @@ impl<H: Host> Lease<H> {
     ) -> bool {
         self.settled = true;
         let store = Arc::clone(&self.store);
+        let work = store.now().saturating_sub(self.began);
         let (stored, fill) = store.with(|state, garbage| {
+            tally.computed(work);
             let Open { place, id } = self.open;
             let fill = state.fills.land(place, id, Landed::Outcome(outcome));
             let may_store = fill.as_ref().is_ok_and(|fill| fill.may_store(late));

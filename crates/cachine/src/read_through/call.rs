@@ -8,7 +8,6 @@ use std::sync::Arc;
 use cachine_core::Tag;
 use cachine_core::error::Error;
 use cachine_core::key;
-use cachine_core::stats::Tally;
 use cachine_core::store::{New, Step};
 
 use crate::freshness::Freshness;
@@ -134,7 +133,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Call<'a, V> {
         let tags = names.map(|name| Tag { name, anchor: None }).collect();
         let weight = self.cache.weigh(self.key, value);
         let new = New { value: Arc::clone(value), life, weight, tags };
-        lease.fill(new, &late, outcome, Tally::of(view.counters()));
+        lease.fill(new, &late, outcome, view.filling(None));
     }
 
     /// What a refresh takes along.
