@@ -7,17 +7,25 @@ from typing import Any, Generic, final, overload
 
 from typing_extensions import Self, TypeAlias, TypeVar, disjoint_base
 
-from cachine._types import TTL, D, Span, Strings, V
+from cachine._types import TTL, D, Serializer, Span, Strings, V
 from cachine.strategies import _Eviction
 
 __all__ = [
     "Call",
+    "CompressionStep",
+    "EncryptionStep",
+    "ExactSerializer",
     "FakeClock",
     "FunctionCore",
+    "JSONSerializer",
     "Memory",
+    "MsgPackSerializer",
+    "PickleSerializer",
+    "SerializerRoute",
     "Terms",
     "forget_flights",
     "function_type",
+    "generate_key",
     "new_function",
 ]
 
@@ -34,6 +42,7 @@ class _AnyMemory(Generic[V]):
         *,
         max_weight: int | None = None,
         weigher: Callable[[str, Any], int] | None = None,
+        serializer: Serializer | None = None,
     ) -> None: ...
     def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     @property
@@ -45,9 +54,14 @@ class _AnyMemory(Generic[V]):
     def _check_open(self, operation: str) -> None: ...
     def _check_key(self, key: str, operation: str) -> None: ...
     def _share(self, other: _AnyMemory[V], name: str) -> None: ...
+    def _wrap(
+        self, other: _AnyMemory[V], step: CompressionStep | EncryptionStep | None
+    ) -> None: ...
+    @property
+    def _has_form(self) -> bool: ...
     def _peek(self) -> bool: ...
     def _len(self) -> int: ...
-    def _counts(self) -> tuple[list[int], float, float]: ...
+    def _counts(self) -> tuple[list[int], float, float, float]: ...
     def _reset_counts(self) -> None: ...
 
 @disjoint_base
@@ -55,13 +69,27 @@ class Memory(_AnyMemory[V]):
     # The asynchronous cache, too, calls these with itself.
     def __new__(cls: type[_M], *_args: Any, **_kwargs: Any) -> _M: ...
     @overload
-    def get(self: _AnyMemory[V], key: str, default: None = None) -> V | None:
+    def get(
+        self: _AnyMemory[V],
+        key: str,
+        default: None = None,
+        *,
+        serializer: Serializer | None = None,
+    ) -> V | None:
         """Return the value of a key, or the default."""
 
     @overload
-    def get(self: _AnyMemory[V], key: str, default: D) -> V | D: ...
+    def get(
+        self: _AnyMemory[V], key: str, default: D, *, serializer: Serializer | None = None
+    ) -> V | D: ...
     def set(
-        self: _AnyMemory[V], key: str, value: V, ttl: TTL = None, *, tags: Strings | None = None
+        self: _AnyMemory[V],
+        key: str,
+        value: V,
+        ttl: TTL = None,
+        *,
+        tags: Strings | None = None,
+        serializer: Serializer | None = None,
     ) -> None:
         """Store a value for ttl seconds, or until it is removed."""
 
@@ -106,9 +134,25 @@ class Memory(_AnyMemory[V]):
         """End the use of this cache."""
 
     @overload
-    def _get(self, key: str, default: None = None) -> V | None: ...
+    def _get(
+        self, key: str, default: None = None, *, serializer: Serializer | None = None
+    ) -> V | None: ...
     @overload
-    def _get(self, key: str, default: D) -> V | D: ...
+    def _get(self, key: str, default: D, *, serializer: Serializer | None = None) -> V | D: ...
+
+@final
+class CompressionStep:
+    def __new__(
+        cls, algorithm: str, level: int | None, min_size: int, max_decompressed_size: int
+    ) -> Self: ...
+
+@final
+class EncryptionStep:
+    def __new__(
+        cls, key: str, key_id: str, old_keys: dict[str, str], refuses_counters: bool
+    ) -> Self: ...
+
+def generate_key() -> str: ...
 
 @final
 class Terms:
@@ -135,6 +179,7 @@ class Call:
     def share(self, value: object) -> _Bells: ...
     def fail(self, error: object) -> _Bells: ...
     def adopt(self) -> None: ...
+    def trouble(self) -> Exception | None: ...
     def abandon(self) -> _Bells: ...
     def follow(self) -> Call | None: ...
     def register(self, waker: Callable[[], object]) -> bool: ...
@@ -161,6 +206,7 @@ class FunctionCore:
         parts: Sequence[tuple[object, bool]],
         has_methods: bool = False,
         is_shared: bool = False,
+        types: tuple[type, ...] | None = None,
     ) -> bool: ...
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> Call | None: ...
     def call_named(self, key: str) -> Call: ...
@@ -177,6 +223,55 @@ class FakeClock:
     def install(self) -> None: ...
     @staticmethod
     def uninstall() -> None: ...
+
+_C = TypeVar("_C", bound=type)
+
+@disjoint_base
+class ExactSerializer:
+    def __new__(cls) -> Self: ...
+    def dumps(self, obj: Any, /) -> bytes:
+        """Return a value as JSON text or MessagePack."""
+
+    def loads(self, data: bytes | bytearray | memoryview, /) -> Any:
+        """Return the value of a payload."""
+
+    def register(self, cls: _C, name: str | None = None) -> _C:
+        """Keep objects of a class from now on: an Enum, a named tuple or a dataclass."""
+
+    def _with_types(self, types: tuple[type, ...]) -> ExactSerializer: ...
+
+@disjoint_base
+class JSONSerializer:
+    def __new__(cls, *, lossy: bool = False) -> Self: ...
+    def dumps(self, obj: Any, /) -> bytes:
+        """Return a value as JSON text."""
+
+    def loads(self, data: bytes | bytearray | memoryview, /) -> Any:
+        """Return the value of a JSON text."""
+
+@disjoint_base
+class MsgPackSerializer:
+    def __new__(cls, *, lossy: bool = False) -> Self: ...
+    def dumps(self, obj: Any, /) -> bytes:
+        """Return a value as MessagePack."""
+
+    def loads(self, data: bytes | bytearray | memoryview, /) -> Any:
+        """Return the value of a MessagePack payload."""
+
+@disjoint_base
+class PickleSerializer:
+    def __new__(cls, signing_key: str | bytes | None = None) -> Self: ...
+    def dumps(self, obj: Any, /) -> bytes:
+        """Return a value as a pickle, with its signature behind it if there is a key."""
+
+    def loads(self, data: bytes | bytearray | memoryview, /) -> Any:
+        """Return the value of a pickle. With a key, its signature is checked first."""
+
+@final
+class SerializerRoute:
+    def __new__(cls, serializer: object) -> Self: ...
+    def encode(self, value: object) -> int | tuple[int | None, bytes]: ...
+    def decode(self, format: int | None, bytes: bytes) -> Any: ...
 
 def function_type(surface: type, bound: Callable[[Any, Any], object]) -> type[Any]: ...
 def new_function(core: FunctionCore) -> Any: ...

@@ -13,7 +13,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from cachine import _log, _refresh
-from cachine.exceptions import CacheError
+from cachine.exceptions import CacheError, SerializationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,15 @@ def shareable(value: Any) -> Any:
 class Plan:
     """What to do with the result of a computation."""
 
-    __slots__ = ("cache_none", "condition", "failed", "name", "tags", "tags_from_result")
+    __slots__ = (
+        "cache_none",
+        "condition",
+        "failed",
+        "name",
+        "tags",
+        "tags_from_result",
+        "told_unkept",
+    )
 
     def __init__(
         self,
@@ -72,16 +80,22 @@ class Plan:
         self.tags_from_result: Callable[[Any], Any] | None = tags_from_result
         #: Told when the cache fails, where that must not stop the function.
         self.failed: Callable[[Exception], None] | None = None
+        self.told_unkept = False
 
     def ask(self, call: Call, alone: bool = False) -> int:
         """Ask the cache; say what it answered."""
         try:
-            return call.begin(held.get(), alone)
+            told = call.begin(held.get(), alone)
         except CacheError as error:
             if self.failed is None:
                 raise
             self.failed(error)
             return FAILED
+        if told == COMPUTE:
+            trouble = call.trouble()
+            if trouble is not None:
+                _log.warn("unreadable value", self.name, trouble, "it is computed anew")
+        return told
 
     def declare(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Name the tags before the computation; what they raise is the caller's."""
@@ -95,6 +109,9 @@ class Plan:
                 self.store(call, value, self.late(value))
                 return True
             ring(call.share(shareable(value)))
+        except SerializationError as error:
+            ring(call.share(value))
+            self.not_kept(error)
         except Exception as error:
             ring(call.share(value))
             self.callback_failed(error)
@@ -111,6 +128,12 @@ class Plan:
             _log.warn("not stored", self.name, error, advice)
             return False
         return self.wants(value)
+
+    def not_kept(self, error: Exception) -> None:
+        """Log, once for each function, that the cache can't keep what it returns."""
+        if not self.told_unkept:
+            self.told_unkept = True
+            _log.warn("not stored", self.name, error, f"the result is returned: {error}")
 
     def callback_failed(self, error: Exception) -> None:
         """Log that something raised after the function had returned."""

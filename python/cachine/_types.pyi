@@ -83,6 +83,13 @@ class AsyncCache(Protocol):
     def set(self, key: str, value: Any, /) -> Awaitable[Any]: ...
 
 @type_check_only
+class Serializer(Protocol):
+    """What turns values into bytes and back."""
+
+    def dumps(self, value: Any, /) -> Any: ...
+    def loads(self, data: bytes, /) -> Any: ...
+
+@type_check_only
 class FillOptions(TypedDict, total=False):
     """The options of ``get_or_set``, as in :func:`cachine.cached`."""
 

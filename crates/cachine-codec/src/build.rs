@@ -4,9 +4,14 @@
 //! values, off the stack and is pushed itself. So a builder needs no type for "a list that is not
 //! ready yet", and a length that lies costs nothing: only values that are there are ever counted.
 
+use std::fmt;
+
 use crate::kind::Kind;
 
 /// Puts a value together.
+///
+/// Whatever is told may be refused; then reading stops with that error.
+#[expect(clippy::missing_errors_doc, reason = "all of them fail alike, as the trait says")]
 pub trait Build {
     /// Why it can't; also made of what is wrong with the bytes.
     type Error: From<Malformed>;
@@ -17,7 +22,7 @@ pub trait Build {
     fn bool(&mut self, value: bool) -> Result<(), Self::Error>;
     /// An integer.
     fn int(&mut self, value: i64) -> Result<(), Self::Error>;
-    /// An integer of more than 64 bits: two's complement, little-endian.
+    /// An integer beyond `i64`: two's complement, little-endian, as short as possible.
     fn big_int(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
     /// A number with a point.
     fn float(&mut self, value: f64) -> Result<(), Self::Error>;
@@ -36,7 +41,8 @@ pub trait Build {
     fn map(&mut self, length: usize) -> Result<(), Self::Error>;
     /// The last `length` values become what this kind is.
     fn nested(&mut self, kind: Kind, length: usize) -> Result<(), Self::Error>;
-    /// These bytes are the content of an extension.
+    /// These bytes are the content of an extension; `content.rs` unpacks and checks them. Never a
+    /// [`Kind::BigInt`], which arrives as `big_int`.
     fn extension(&mut self, kind: Kind, content: &[u8]) -> Result<(), Self::Error>;
 }
 
@@ -45,9 +51,19 @@ pub trait Build {
 pub struct Malformed {
     /// What was expected, or what there should not be.
     pub what: &'static str,
-    /// How many bytes before it were read.
+    /// How many bytes before it were read. In what `content.rs` finds wrong with the content of an
+    /// extension: 0.
     pub at: usize,
 }
 
-/// No value is nested deeper than this; one that is can be neither written nor read.
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.what, self.at)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// No value has more containers inside each other than this; one that has can be neither written nor
+/// read. Sinks and readers both count, so what a sink took is never too deep for a reader.
 pub const DEEPEST: usize = 512;

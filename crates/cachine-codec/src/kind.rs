@@ -1,7 +1,8 @@
 //! What a value can be beside what JSON knows: the extension types of the MessagePack payloads.
 //!
 //! The numbers are part of the stored form and never change. The content of an extension is either
-//! plain bytes, or MessagePack values one after the other ([`Kind::is_nested`]).
+//! plain bytes, which [`crate::content`] packs, unpacks and checks, or MessagePack values one after the
+//! other ([`Kind::is_nested`]).
 
 /// An extension type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,11 +35,12 @@ pub enum Kind {
     Fraction = 10,
     /// 16 bytes (RFC 9562).
     Uuid = 11,
-    /// A datetime that is no `Timestamp`.
+    /// A datetime that is no `Timestamp`: the contents of a date and a time.
     DateTime = 12,
-    /// A date.
+    /// Year (u16, big-endian), month, day (a byte each).
     Date = 13,
-    /// A time of day.
+    /// Hour, minute, second (a byte each), microsecond (3 bytes, the first bit of which is the fold), then
+    /// the zone ([`crate::content::Zone`]).
     Time = 14,
     /// Days (i32), seconds (u32), microseconds (u32), big-endian.
     TimeDelta = 15,

@@ -4,6 +4,8 @@
 //! format. Neither knows the other, so every kind of value can be written in every format, by code
 //! that the compiler joins without a call between them.
 
+use std::fmt;
+
 use crate::kind::Kind;
 
 /// Why a sink does not take a value.
@@ -18,7 +20,23 @@ pub enum Refused {
     TooManyDigits,
     /// A text of more than 2^32 - 1 bytes, or a container of as many items.
     TooLong,
+    /// Nested deeper than [`DEEPEST`](crate::build::DEEPEST): it could not be read again.
+    TooDeep,
 }
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kind => "the format has nothing that would come back as the same",
+            Self::NotFinite => "the format has neither NaN nor infinities",
+            Self::TooManyDigits => "an integer has too many digits",
+            Self::TooLong => "a text or a container is longer than 2^32 - 1",
+            Self::TooDeep => "it is nested too deep",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// What a sink answers.
 pub type Taken = Result<(), Refused>;
@@ -28,6 +46,10 @@ pub type Taken = Result<(), Refused>;
 /// A list of `n` is `begin_list(n)`, then each item after `next_item(is_first)`, then `end_list`; a
 /// map of `n` is `begin_map(n)`, then `next_key(is_first)`, a key, `next_value`, a value for each
 /// pair, then `end_map`. An extension is `begin_extension`, its content, `end_extension`.
+///
+/// Whatever answers may refuse: the format does not have such a value, or not here. After a refusal
+/// the value as a whole is refused, and the sink is of no use.
+#[expect(clippy::missing_errors_doc, reason = "all of them fail alike, as the trait says")]
 pub trait Sink {
     /// Nothing.
     fn null(&mut self) -> Taken;
@@ -35,7 +57,8 @@ pub trait Sink {
     fn bool(&mut self, value: bool) -> Taken;
     /// An integer.
     fn int(&mut self, value: i64) -> Taken;
-    /// An integer of more than 64 bits: two's complement, little-endian.
+    /// An integer of any size, meant for those beyond `i64`: two's complement, little-endian. It need
+    /// not be as short as possible.
     fn big_int(&mut self, bytes: &[u8]) -> Taken;
     /// A number with a point.
     fn float(&mut self, value: f64) -> Taken;

@@ -153,8 +153,13 @@ impl Tally<'_> {
 
     /// Takes a hit back whose value could not be read, and counts an error; outside the lock.
     pub fn undecoded(self) {
-        self.outside(|counters| &counters.undecoded, 1);
+        self.retract();
         self.error();
+    }
+
+    /// Takes a hit back; outside the lock.
+    pub fn retract(self) {
+        self.outside(|counters| &counters.undecoded, 1);
     }
 
     /// Counts what a value was written as, in bytes before and after compression; outside the lock.
@@ -221,6 +226,11 @@ impl Counters {
         for counter in [errors, undecoded, timed, time, saved, raw, packed] {
             counter.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Whether every read is timed.
+    pub const fn times_all(&self) -> bool {
+        self.times_all
     }
 
     /// Whether the next read is one of those that are timed.

@@ -18,8 +18,9 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::convert;
-use crate::errors::OrRaise;
-use crate::host::{Object, Outcome, PyHost, Shelf};
+use crate::errors::{self, OrRaise};
+use crate::host::{Object, Outcome, PyHost};
+use crate::memory::{Inner, options};
 
 /// How long a function's values live, and whether its callers share one computation.
 #[pyclass(frozen, module = "cachine._core")]
@@ -33,8 +34,7 @@ pub(crate) struct Terms {
 #[pyclass(frozen, module = "cachine._core")]
 pub(crate) struct Call {
     /// Also keeps the store in sight of the garbage collector while the call lasts.
-    shelf: Py<Shelf>,
-    view: Arc<View<PyHost>>,
+    cache: Inner,
     key: Box<[u8]>,
     terms: Arc<Terms>,
     function: Option<Arc<Counters>>,
@@ -50,6 +50,8 @@ struct State {
     lease: Option<Lease<PyHost>>,
     wait: Option<Wait<PyHost>>,
     counted: bool,
+    /// What was wrong with a stored value that could not be read.
+    trouble: Option<Py<PyAny>>,
 }
 
 /// What [`Call::begin`] answers, as the glue knows it.
@@ -131,15 +133,18 @@ impl Terms {
 
 impl Call {
     pub(crate) fn new(
-        shelf: Py<Shelf>,
-        view: Arc<View<PyHost>>,
+        cache: Inner,
         key: Box<[u8]>,
         terms: Arc<Terms>,
         function: Option<Arc<Counters>>,
         tags: Vec<Tag<Object>>,
     ) -> Self {
         let state = State { tags, ..State::default() };
-        Self { shelf, view, key, terms, function, state: Mutex::new(state) }
+        Self { cache, key, terms, function, state: Mutex::new(state) }
+    }
+
+    fn view(&self) -> &View<PyHost> {
+        &self.cache.view
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -147,7 +152,7 @@ impl Call {
     }
 
     fn tally(&self) -> Tally<'_> {
-        self.view.filling(self.function.as_deref())
+        self.view().filling(self.function.as_deref())
     }
 
     fn lease(&self) -> PyResult<Lease<PyHost>> {
@@ -185,37 +190,23 @@ impl Call {
         alone: bool,
         counted: bool,
     ) -> PyResult<u8> {
-        self.view.open("get_or_set").or_raise(py)?;
         let share = self.terms.singleflight && !alone;
         let counted = std::mem::replace(&mut self.state().counted, true) || counted;
-        let ask = Ask { key: &self.key, share, held: &held, counted };
-        let step = self.view.store().begin(ask, self.tally(), |value| value.get(py));
-        let mut state = self.state();
-        let (told, old) = match step {
-            Step::Hit(value) => (told::HIT, state.value.replace(value)),
-            Step::Stale(value, None) => (told::STALE, state.value.replace(value)),
-            Step::Stale(value, lease) => {
-                state.lease = lease;
-                (told::REFRESH, state.value.replace(value))
+        loop {
+            self.view().open("get_or_set").or_raise(py)?;
+            let ask = Ask { key: &self.key, share, held: &held, counted };
+            let step = self.view().store().begin(ask, self.tally(), |value| value.get(py));
+            if let Some(told) = self.told(py, step, counted)? {
+                return Ok(told);
             }
-            Step::Lease(lease) => {
-                state.lease = Some(lease);
-                (told::COMPUTE, None)
-            }
-            Step::Wait(wait) => {
-                state.wait = Some(wait);
-                (told::WAIT, None)
-            }
-        };
-        drop(state);
-        drop(old);
-        Ok(told)
+            // Whoever finds nothing in the next round is a miss, but for one that was counted.
+        }
     }
 
     /// Takes a lease whatever is stored.
     fn recompute(&self, py: Python<'_>) -> PyResult<()> {
-        self.view.open("refresh").or_raise(py)?;
-        let lease = self.view.store().recompute(&self.key, self.terms.singleflight);
+        self.view().open("refresh").or_raise(py)?;
+        let lease = self.view().store().recompute(&self.key, self.terms.singleflight);
         let replaced = self.state().lease.replace(lease);
         drop(replaced);
         Ok(())
@@ -224,8 +215,13 @@ impl Call {
     /// The key without the namespace.
     #[getter]
     fn name(&self) -> String {
-        let prefix = self.view.namespace().prefix().len();
+        let prefix = self.view().namespace().prefix().len();
         String::from_utf8_lossy(&self.key[prefix..]).into_owned()
+    }
+
+    /// What was wrong with the value that was stored, if it could not be read; told once.
+    fn trouble(&self) -> Option<Py<PyAny>> {
+        self.state().trouble.take()
     }
 
     /// The value that was found or arrived.
@@ -249,7 +245,7 @@ impl Call {
 
     /// Names the tags before the computation; `late`: the result will name more.
     fn declare(&self, tags: Option<&Bound<'_, PyAny>>, late: bool) -> PyResult<()> {
-        let tags = self.view.tag_names(&convert::tags(tags)?);
+        let tags = self.view().tag_names(&convert::tags(tags)?);
         let mut state = self.state();
         let mut all: Vec<_> = state.tags.iter().map(|tag| tag.name.clone()).collect();
         all.extend(tags.iter().cloned());
@@ -267,13 +263,15 @@ impl Call {
         value: &Bound<'_, PyAny>,
         late_tags: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Option<Bells>> {
-        let late = self.view.tag_names(&convert::tags(late_tags)?);
-        let weight = self.weigh(value)?;
-        let lease = self.lease()?;
+        let late = self.view().tag_names(&convert::tags(late_tags)?);
         let outcome = Outcome::Value(value.clone().unbind());
         let Some(life) = self.terms.freshness.life() else {
+            let lease = self.lease()?;
             return Ok(waking(|| lease.settle(outcome)));
         };
+        let stored = self.write(value)?;
+        let weight = options::weigh(&self.cache.shelf, value.py(), &self.name(), &stored)?;
+        let lease = self.lease()?;
         let mut tags = {
             let mut state = self.state();
             let mut tags = std::mem::take(&mut state.tags);
@@ -282,7 +280,7 @@ impl Call {
             tags
         };
         tags.extend(late.iter().map(|name| Tag { name: name.clone(), anchor: None }));
-        let new = New { value: Object::new(value), life, weight, tags };
+        let new = New { value: stored, life, weight, tags };
         Ok(waking(|| {
             lease.fill(new, &late, outcome, self.tally());
         }))
@@ -291,7 +289,7 @@ impl Call {
     /// Whether the result may still be stored somewhere else under these further tags.
     #[pyo3(signature = (late_tags=None))]
     fn may_store(&self, late_tags: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        let late = self.view.tag_names(&convert::tags(late_tags)?);
+        let late = self.view().tag_names(&convert::tags(late_tags)?);
         Ok(self.state().lease.as_ref().is_some_and(|lease| lease.may_store(&late)))
     }
 
@@ -309,7 +307,7 @@ impl Call {
     /// lives as long as the other.
     fn adopt(&self) {
         let tags = std::mem::take(&mut self.state().tags);
-        self.view.store().add_tags(&self.key, tags);
+        self.view().store().add_tags(&self.key, tags);
     }
 
     /// Gives the computation up: one of those who wait takes over.
@@ -323,8 +321,7 @@ impl Call {
         let wait = self.state().lease.as_ref().map(Lease::follow);
         let Some(Some(wait)) = wait else { return None };
         Some(Self {
-            shelf: self.shelf.clone_ref(py),
-            view: Arc::clone(&self.view),
+            cache: self.cache.share(py),
             key: self.key.clone(),
             terms: Arc::clone(&self.terms),
             function: self.function.clone(),
@@ -369,8 +366,68 @@ impl Call {
 }
 
 impl Call {
-    fn weigh(&self, value: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let Some(weigher) = &self.shelf.get().weigher else { return Ok(1) };
-        crate::memory::weigh(weigher.bind(value.py()), &self.name(), value)
+    /// What is stored of a value.
+    fn write(&self, value: &Bound<'_, PyAny>) -> PyResult<Object> {
+        let Some(form) = &self.cache.form else { return Ok(Object::new(value)) };
+        let written = form.get().write_at(self.tally(), &self.key, value);
+        if written.is_err() {
+            self.tally().error();
+        }
+        written
+    }
+
+    /// What the caller is told; None where what is stored can't be read, so that it has to ask
+    /// again.
+    fn told(
+        &self,
+        py: Python<'_>,
+        step: Step<PyHost, Py<PyAny>>,
+        counted: bool,
+    ) -> PyResult<Option<u8>> {
+        let (value, told, lease) = match step {
+            Step::Hit(value) => (value, told::HIT, None),
+            Step::Stale(value, None) => (value, told::STALE, None),
+            Step::Stale(value, lease) => (value, told::REFRESH, lease),
+            Step::Lease(lease) => {
+                let old = self.state().lease.replace(lease);
+                drop(old);
+                return Ok(Some(told::COMPUTE));
+            }
+            Step::Wait(wait) => {
+                let old = self.state().wait.replace(wait);
+                drop(old);
+                return Ok(Some(told::WAIT));
+            }
+        };
+        let Some(value) = self.read(py, value, counted)? else { return Ok(None) };
+        let old = {
+            let mut state = self.state();
+            (state.value.replace(value), lease.and_then(|lease| state.lease.replace(lease)))
+        };
+        drop(old);
+        Ok(Some(told))
+    }
+
+    /// The value of what is stored; None, and the entry is gone, where it can't be read.
+    fn read(
+        &self,
+        py: Python<'_>,
+        stored: Py<PyAny>,
+        counted: bool,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let Some(form) = &self.cache.form else { return Ok(Some(stored)) };
+        let error = match form.get().read_at(&self.key, stored.bind(py)) {
+            Ok(value) => return Ok(Some(value.unbind())),
+            Err(error) => errors::forgive(py, error)?,
+        };
+        self.view().store().discard(&self.key, |value| value.is(&stored));
+        let tally = self.tally();
+        tally.error();
+        if !counted {
+            tally.retract();
+        }
+        let old = self.state().trouble.replace(error.into_value(py).into_any());
+        drop(old);
+        Ok(None)
     }
 }

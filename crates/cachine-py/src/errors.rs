@@ -45,6 +45,16 @@ pub(crate) fn make(
     build().unwrap_or_else(|error| error)
 }
 
+/// Lets an error of a cache go, which a read that computes what is missing takes for a miss; any
+/// other is raised all the same.
+pub(crate) fn forgive(py: Python<'_>, error: PyErr) -> PyResult<PyErr> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        Ok::<_, PyErr>(py.import("cachine.exceptions")?.getattr("CacheError")?.unbind())
+    })?;
+    if error.is_instance(py, class.bind(py)) { Ok(error) } else { Err(error) }
+}
+
 /// Turns a result of the engine into one of Python.
 pub(crate) trait OrRaise<T> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T>;

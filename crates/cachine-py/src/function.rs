@@ -7,7 +7,6 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use cachine::View;
 use cachine::core::Tag;
 use cachine::core::callkey::{self, CallKey};
 use cachine::core::stats::{Counters, Tally};
@@ -21,9 +20,10 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::binding::{Arguments, Refused, Signature};
 use crate::call::{Call, Terms};
 use crate::encode::Encoder;
-use crate::host::{Object, PyHost, Shelf};
+use crate::errors::{self, OrRaise};
+use crate::host::Object;
 use crate::identity::{self, Anchor, Identities, Part};
-use crate::memory::Memory;
+use crate::memory::{Inner, Memory};
 
 /// What is known about a decorated function.
 #[pyclass(frozen, module = "cachine._core")]
@@ -41,8 +41,7 @@ pub(crate) struct FunctionCore {
 
 /// Where the calls of a function go; decided at its first call.
 struct Route {
-    shelf: Py<Shelf>,
-    view: Arc<View<PyHost>>,
+    cache: Inner,
     /// Namespace, name and version: what stands before the arguments.
     prefix: Vec<u8>,
     /// The same as the beginning of a key.
@@ -60,7 +59,7 @@ struct Route {
 
 impl Route {
     fn identities(&self) -> Option<&Arc<Identities>> {
-        (!self.is_shared).then(|| &self.shelf.get().identities)
+        (!self.is_shared).then(|| &self.cache.shelf.get().identities)
     }
 }
 
@@ -86,19 +85,49 @@ impl FunctionCore {
     #[inline]
     pub(crate) fn look_up(&self, py: Python<'_>, arguments: Arguments<'_>) -> PyResult<Looked> {
         let Some(route) = self.route.get() else { return Ok(elsewhere()) };
-        if route.has_methods || route.view.is_closed() {
+        let view = &*route.cache.view;
+        if route.has_methods || view.is_closed() {
             return Ok(elsewhere());
         }
         let mut key = route.beginning.resume();
-        let identities = &route.shelf.get().identities;
+        let identities = &route.cache.shelf.get().identities;
         let mut encoder = Encoder::new(py, &mut key, Some(identities), false);
         match self.signature.encode(arguments, &mut encoder) {
             Ok(()) => key.finish(route.prefix.len()),
             Err(refused) => return self.refuse(py, refused).map(|()| elsewhere()),
         }
-        let tally = route.view.filling(Some(&self.counters));
-        let found = route.view.store().get_fresh(key.as_bytes(), tally, Object::copy);
+        let tally = view.filling(Some(&self.counters));
+        if route.cache.form.is_some() || view.counters().times_all() {
+            return Self::look_further(py, &route.cache, tally, key.as_bytes());
+        }
+        let found = view.store().get_fresh(key.as_bytes(), tally, Object::copy);
         Ok(found.unwrap_or_else(elsewhere))
+    }
+
+    /// The same where there is more to a hit than finding it: it is timed, or made of bytes.
+    fn look_further(
+        py: Python<'_>,
+        cache: &Inner,
+        tally: Tally<'_>,
+        key: &[u8],
+    ) -> PyResult<Looked> {
+        let store = cache.view.store();
+        let started = cache.view.counters().times_all().then(|| store.now());
+        let Some(stored) = store.get_fresh(key, tally, |stored| stored.get(py)) else {
+            return Ok(elsewhere());
+        };
+        let read = match &cache.form {
+            None => Ok(stored.into_ptr()),
+            Some(form) => form.get().read_at(key, stored.bind(py)).map(Bound::into_ptr),
+        };
+        if let Some(started) = started {
+            cache.view.counters().sample(store.now().saturating_sub(started));
+        }
+        read.or_else(|error| {
+            errors::forgive(py, error)?;
+            tally.retract(); // The glue asks again, and learns what is wrong.
+            Ok(elsewhere())
+        })
     }
 
     /// A call that does not fit the signature is the function's own to complain about; an argument
@@ -111,7 +140,7 @@ impl FunctionCore {
         }
         let (parameter, name) = (self.signature.name(at), &self.name);
         let message = format!("argument '{parameter}' of {name}: {}", error.value(py));
-        let better = crate::errors::make(py, "UnkeyableArgumentError", &message, "cached", false);
+        let better = errors::make(py, "UnkeyableArgumentError", &message, "cached", false);
         better.set_cause(py, error.cause(py));
         Err(better)
     }
@@ -170,7 +199,8 @@ impl FunctionCore {
     ///
     /// `has_methods`: the cache reads and writes by methods of its own, and only the fences are
     /// here. `is_shared`: keys are in the form for a store that other processes share.
-    #[pyo3(signature = (memory, parts, has_methods=false, is_shared=false))]
+    /// `types`: those that the function says it returns, for a form that learns types.
+    #[pyo3(signature = (memory, parts, has_methods=false, is_shared=false, types=None))]
     fn connect(
         &self,
         py: Python<'_>,
@@ -178,16 +208,22 @@ impl FunctionCore {
         parts: Vec<(Bound<'_, PyAny>, bool)>,
         has_methods: bool,
         is_shared: bool,
+        types: Option<&Bound<'_, PyTuple>>,
     ) -> PyResult<bool> {
-        let (view, shelf) = memory.get().parts(py)?;
+        let mut cache = memory.get().parts(py)?;
+        if let (Some(form), Some(types)) = (&cache.form, types)
+            && let Some(form) = form.get().with_types(py, types)?
+        {
+            cache.form = Some(Py::new(py, form)?);
+        }
         let part = |(object, weak): (Bound<'_, PyAny>, bool)| {
             if weak { Part::weak(&object) } else { Part::Strong(object.unbind()) }
         };
         let parts = parts.into_iter().map(part).collect();
         let plain = callkey::prefix(&self.name, self.version.as_deref(), 0);
-        let namespace = view.namespace().prefix();
+        let namespace = cache.view.namespace().prefix();
         let full = [namespace, &plain].concat();
-        let (twin, anchor) = shelf.get().identities.function(py, &full, parts)?;
+        let (twin, anchor) = cache.shelf.get().identities.function(py, &full, parts)?;
         let in_keys = if is_shared { 0 } else { twin };
         let prefix = callkey::prefix(&self.name, self.version.as_deref(), in_keys);
         let prefix = [namespace, &prefix].concat();
@@ -200,8 +236,7 @@ impl FunctionCore {
                 beginning
             },
             prefix: prefix.into_bytes(),
-            shelf,
-            view: Arc::clone(&view),
+            cache,
             anchor,
             has_methods,
             is_shared,
@@ -248,7 +283,7 @@ impl FunctionCore {
     fn call_named(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Call> {
         let route = self.route()?;
         let text = crate::convert::key(key, "cached")?;
-        cachine::core::key::validate(text, "cached").map_err(|e| crate::errors::raise(py, &e))?;
+        cachine::core::key::validate(text, "cached").or_raise(py)?;
         let physical = [&route.prefix[..route.namespace], text.as_bytes()].concat();
         let anchor = Some(Object::new(route.anchor.bind(py)));
         let tags = vec![Tag { name: route.tag.clone(), anchor }];
@@ -280,21 +315,22 @@ impl FunctionCore {
     /// Removes every entry of this function.
     fn clear(&self) {
         if let Some(route) = self.route.get() {
-            route.view.store().invalidate_tags(std::slice::from_ref(&route.tag));
+            route.cache.view.store().invalidate_tags(std::slice::from_ref(&route.tag));
         }
     }
 
     /// (hits, misses, stale, coalesced, errors, entries) of this function.
     fn counts(&self) -> (u64, u64, u64, u64, u64, usize) {
         let stats = self.counters.read();
-        let entries = self.route.get().map_or(0, |route| route.view.store().members(&route.tag));
+        let entries =
+            self.route.get().map_or(0, |route| route.cache.view.store().members(&route.tag));
         (stats.hits, stats.misses, stats.stale, stats.coalesced, stats.errors, entries)
     }
 
     /// Counts a failure of the cache during a call.
     fn count_error(&self) {
         match self.route.get() {
-            Some(route) => route.view.filling(Some(&self.counters)).error(),
+            Some(route) => route.cache.view.filling(Some(&self.counters)).error(),
             None => Tally::of(&self.counters).error(),
         }
     }
@@ -307,8 +343,11 @@ impl FunctionCore {
         visit.call(&self.miss)?;
         self.signature.defaults().try_for_each(|default| visit.call(default))?;
         if let Some(route) = self.route.get() {
-            visit.call(&route.shelf)?;
+            visit.call(&route.cache.shelf)?;
             visit.call(&route.anchor)?;
+            if let Some(form) = &route.cache.form {
+                visit.call(form)?;
+            }
         }
         Ok(())
     }
@@ -316,16 +355,8 @@ impl FunctionCore {
 
 impl FunctionCore {
     fn start(&self, py: Python<'_>, route: &Route, key: &[u8], tags: Vec<Tag<Object>>) -> Call {
-        let view = Arc::clone(&route.view);
         let counters = Some(Arc::clone(&self.counters));
-        Call::new(
-            route.shelf.clone_ref(py),
-            view,
-            key.into(),
-            Arc::clone(&self.terms),
-            counters,
-            tags,
-        )
+        Call::new(route.cache.share(py), key.into(), Arc::clone(&self.terms), counters, tags)
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `function` | a cached function: is this call a hit? |
 //! | `call` | one call that is none: who computes, who waits |
 //! | `binding`, `encode`, `identity` | from arguments to a key |
+//! | `form`, `steps`, `values` | values as bytes: serializer, compression, encryption |
 //! | `convert`, `errors` | arguments in, exceptions out |
 //! | `host`, `gil`, `fork` | what the interpreter asks of whoever holds its objects |
 //! | `clock` | a clock that tests move |
@@ -18,12 +19,15 @@ mod convert;
 mod encode;
 mod errors;
 mod fork;
+mod form;
 mod function;
 mod gil;
 mod host;
 mod identity;
 mod memory;
 mod raw;
+mod steps;
+mod values;
 
 use pyo3::prelude::*;
 
@@ -42,6 +46,12 @@ mod _core {
     use crate::memory::Memory;
     #[pymodule_export]
     use crate::raw::function::{function_type, new_function};
+    #[pymodule_export]
+    use crate::steps::{CompressionStep, EncryptionStep, generate_key};
+    #[pymodule_export]
+    use crate::values::{
+        ExactSerializer, JsonSerializer, MsgPackSerializer, PickleSerializer, SerializerRoute,
+    };
 
     use pyo3::prelude::*;
 

@@ -3,27 +3,32 @@
 //! The public classes are written in Python and inherit from this one, so that a hit costs no
 //! second call. An asynchronous cache is the same object with coroutine functions in front.
 
+mod count;
+pub(crate) mod options;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use cachine::core::key::Namespace;
-use cachine::core::policy::Eviction;
+use cachine::core::stats::Tally;
 use cachine::core::store::{Bounds, Remaining};
 use cachine::{Value, View};
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyInt, PyString, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::call::{Call, Terms};
 use crate::clock;
 use crate::convert::{self, Delta, type_name};
 use crate::errors::{self, OrRaise};
 use crate::fork;
-use crate::host::{Object, PyHost, Shelf, Weigher, stay};
+use crate::form::Form;
+use crate::host::{Object, PyHost, Shelf, Weigher};
 use crate::identity::Identities;
+use crate::steps;
+use crate::values::Serializer;
 
 /// A cache in the memory of this process.
 #[pyclass(frozen, subclass, weakref, generic, module = "cachine._core")]
@@ -31,9 +36,39 @@ pub(crate) struct Memory {
     inner: OnceLock<Inner>,
 }
 
-struct Inner {
-    view: Arc<View<PyHost>>,
-    shelf: Py<Shelf>,
+/// What a cache is made of; what functions and calls share with it.
+pub(crate) struct Inner {
+    pub(crate) view: Arc<View<PyHost>>,
+    pub(crate) shelf: Py<Shelf>,
+    /// Without one, values are kept as the objects that they are.
+    pub(crate) form: Option<Py<Form>>,
+}
+
+impl Inner {
+    fn new(view: View<PyHost>, shelf: Py<Shelf>, form: Option<Py<Form>>) -> Self {
+        Self { view: Arc::new(view), shelf, form }
+    }
+
+    pub(crate) fn share(&self, py: Python<'_>) -> Self {
+        let form = self.form.as_ref().map(|form| form.clone_ref(py));
+        Self { view: Arc::clone(&self.view), shelf: self.shelf.clone_ref(py), form }
+    }
+
+    /// The form of one call, which may name its own serializer.
+    fn form(
+        &self,
+        py: Python<'_>,
+        serializer: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<Py<Form>>> {
+        let own = self.form.as_ref();
+        let Some(serializer) = serializer else { return Ok(own.map(|form| form.clone_ref(py))) };
+        let serializer = Serializer::of(serializer)?;
+        let form = match own {
+            None => Form::new(serializer),
+            Some(form) => form.get().with_serializer(serializer),
+        };
+        Py::new(py, form).map(Some)
+    }
 }
 
 impl Memory {
@@ -45,8 +80,24 @@ impl Memory {
         key: &Bound<'_, PyAny>,
     ) -> PyResult<*mut ffi::PyObject> {
         let key = convert::key(key, "get")?;
-        let found = self.view()?.get(key, Object::copy).or_raise(py)?;
+        let inner = self.inner()?;
+        let found = match &inner.form {
+            None => inner.view.get(key, Object::copy).or_raise(py)?,
+            Some(form) => Self::read(py, inner, form.get(), key)?.map(Py::into_ptr),
+        };
         Ok(found.unwrap_or(std::ptr::null_mut()))
+    }
+
+    /// The value of a key that is kept as bytes.
+    fn read(py: Python<'_>, inner: &Inner, form: &Form, key: &str) -> PyResult<Option<Py<PyAny>>> {
+        let view = &*inner.view;
+        let finish = |stored: Py<PyAny>| form.read(view, key, stored.bind(py)).map(Bound::unbind);
+        let found = view.get_with(key, |stored| stored.get(py), finish).or_raise(py)?;
+        let found = found.transpose();
+        if found.is_err() {
+            Tally::of(view.counters()).undecoded();
+        }
+        found
     }
 
     #[inline]
@@ -61,9 +112,8 @@ impl Memory {
         self.inner().map(|inner| &*inner.view)
     }
 
-    pub(crate) fn parts(&self, py: Python<'_>) -> PyResult<(Arc<View<PyHost>>, Py<Shelf>)> {
-        let inner = self.inner()?;
-        Ok((Arc::clone(&inner.view), inner.shelf.clone_ref(py)))
+    pub(crate) fn parts(&self, py: Python<'_>) -> PyResult<Inner> {
+        self.inner().map(|inner| inner.share(py))
     }
 
     /// An open view and a valid key, or an error that names the operation.
@@ -80,52 +130,10 @@ impl Memory {
         Ok((view, key))
     }
 
-    fn weigh(&self, key: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
-        match &self.inner()?.shelf.get().weigher {
-            None => Ok(1),
-            Some(weigher) => weigh(weigher.bind(value.py()), key, value),
-        }
+    /// The weight of what is stored under a key.
+    fn weigh(&self, py: Python<'_>, key: &str, stored: &Object) -> PyResult<u64> {
+        options::weigh(&self.inner()?.shelf, py, key, stored)
     }
-}
-
-/// Asks the user's weigher; runs under no lock.
-pub(crate) fn weigh(
-    weigher: Option<Bound<'_, PyAny>>,
-    key: &str,
-    value: &Bound<'_, PyAny>,
-) -> PyResult<u64> {
-    let Some(weigher) = weigher else { return Ok(1) };
-    let key = PyString::new(value.py(), key);
-    let weight = stay::call(&weigher, &key, value)?;
-    if weight.is_instance_of::<PyBool>() || !weight.is_instance_of::<PyInt>() {
-        let kind = type_name(&weight);
-        return Err(PyTypeError::new_err(format!("weigher must return an int, not {kind}")));
-    }
-    if weight.lt(0)? {
-        let message = format!("weigher returned {}: a weight is never negative", weight.repr()?);
-        return Err(PyValueError::new_err(message));
-    }
-    Ok(weight.extract::<u64>().unwrap_or(u64::MAX))
-}
-
-fn eviction(policy: Option<&Bound<'_, PyAny>>) -> PyResult<Eviction> {
-    let Some(policy) = policy else { return Ok(Eviction::Lru) };
-    let name = policy.getattr("_eviction").ok().and_then(|name| name.extract::<String>().ok());
-    match name.as_deref() {
-        Some("lru") => Ok(Eviction::Lru),
-        Some("lfu") => Ok(Eviction::Lfu),
-        Some("fifo") => Ok(Eviction::Fifo),
-        _ => Err(PyTypeError::new_err(format!(
-            "eviction_policy must be LRUEviction(), LFUEviction() or FIFOEviction() from \
-             cachine.strategies, not {}",
-            type_name(policy)
-        ))),
-    }
-}
-
-fn namespace(py: Python<'_>, name: Option<&Bound<'_, PyAny>>) -> PyResult<Namespace> {
-    let Some(name) = name else { return Ok(Namespace::default()) };
-    Namespace::new(convert::namespace(name)?).or_raise(py)
 }
 
 #[pymethods]
@@ -137,7 +145,8 @@ impl Memory {
     }
 
     #[pyo3(signature = (max_size=None, eviction_policy=None, namespace=None, *, max_weight=None,
-        weigher=None))]
+        weigher=None, serializer=None))]
+    #[expect(clippy::too_many_arguments, reason = "the options of a cache")]
     fn __init__(
         &self,
         py: Python<'_>,
@@ -146,11 +155,12 @@ impl Memory {
         namespace: Option<&Bound<'_, PyAny>>,
         max_weight: Option<&Bound<'_, PyAny>>,
         weigher: Option<&Bound<'_, PyAny>>,
+        serializer: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let bounds = Bounds {
             max_size: convert::bound(max_size, "max_size")?,
             max_weight: convert::bound(max_weight, "max_weight")?,
-            eviction: eviction(eviction_policy)?,
+            eviction: options::eviction(eviction_policy)?,
         };
         if let Some(weigher) = weigher.filter(|weigher| !weigher.is_callable()) {
             let kind = type_name(weigher);
@@ -162,29 +172,38 @@ impl Memory {
             let message = "max_weight and weigher belong together: give both or neither";
             return Err(errors::make(py, "ConfigError", message, "InMemoryCache", false));
         }
-        let namespace = self::namespace(py, namespace)?;
-        let view = Arc::new(View::new(bounds, namespace, clock::current()));
+        let namespace = options::namespace(py, namespace)?;
+        let form = serializer.map(Serializer::of).transpose()?.map(Form::new);
+        let form = form.map(|form| Py::new(py, form)).transpose()?;
+        let view = View::new(bounds, namespace, clock::current());
         fork::watch(&view);
         let shelf = Shelf {
             store: Arc::clone(view.store()),
             identities: Identities::new(py, view.store()),
             weigher: weigher.map(Weigher::new),
         };
-        let inner = Inner { view, shelf: Py::new(py, shelf)? };
+        let inner = Inner::new(view, Py::new(py, shelf)?, form);
         self.inner
             .set(inner)
             .map_err(|_| PyRuntimeError::new_err("this cache was initialised before"))
     }
 
     /// What `get` does for a call with keywords.
-    #[pyo3(signature = (key, default=None))]
+    #[pyo3(signature = (key, default=None, *, serializer=None))]
     fn _get(
         &self,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
         default: Option<&Bound<'_, PyAny>>,
+        serializer: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let default = default.map_or_else(|| py.None(), |default| default.clone().unbind());
+        if let Some(serializer) = serializer {
+            let (inner, text) = (self.inner()?, convert::key(key, "get")?);
+            let form = inner.form(py, Some(serializer))?;
+            let found = form.map(|form| Self::read(py, inner, form.get(), text)).transpose()?;
+            return Ok(found.flatten().unwrap_or(default));
+        }
         let found = self.look_up(py, key)?;
         // SAFETY: a look-up gives a new reference or null.
         let found = unsafe { Bound::from_owned_ptr_or_opt(py, found) };
@@ -192,7 +211,7 @@ impl Memory {
     }
 
     /// Store a value for ttl seconds, or until it is removed.
-    #[pyo3(signature = (key, value, ttl=None, *, tags=None))]
+    #[pyo3(signature = (key, value, ttl=None, *, tags=None, serializer=None))]
     fn set(
         &self,
         py: Python<'_>,
@@ -200,13 +219,19 @@ impl Memory {
         value: &Bound<'_, PyAny>,
         ttl: Option<&Bound<'_, PyAny>>,
         tags: Option<&Bound<'_, PyAny>>,
+        serializer: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let key = convert::key(key, "set")?;
         let ttl = convert::optional_span(ttl, "ttl")?;
         let tags = convert::tags(tags)?;
-        let weight = self.weigh(key, value)?;
-        let value = Value { value: Object::new(value), ttl, tags: &tags, weight };
-        self.view()?.set(key, value).or_raise(py)
+        let inner = self.inner()?;
+        let stored = if inner.form.is_none() && serializer.is_none() {
+            Object::new(value)
+        } else {
+            self.write(py, "set", key, value, serializer)?
+        };
+        let weight = self.weigh(py, key, &stored)?;
+        inner.view.set(key, Value { value: stored, ttl, tags: &tags, weight }).or_raise(py)
     }
 
     /// Remove a key; True when a live entry was removed.
@@ -338,6 +363,35 @@ impl Memory {
         self.checked(py, key, known(operation)).map(drop)
     }
 
+    /// Make this object a cache on the store of another one, with one more step.
+    fn _wrap(
+        &self,
+        py: Python<'_>,
+        other: &Bound<'_, Self>,
+        step: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let Inner { view, shelf, form } = other.get().parts(py)?;
+        view.open("wrap").or_raise(py)?;
+        let step = steps::wrapping(step);
+        let view = view.wrapped(step.is_none());
+        let form = match (step, form) {
+            (None, form) => form,
+            (Some(step), Some(form)) => Some(Py::new(py, form.get().wrapped(py, step)?)?),
+            (Some(step), None) => {
+                let form = Form::new(Serializer::exact(py)?);
+                Some(Py::new(py, form.wrapped(py, step)?)?)
+            }
+        };
+        drop(self.inner.set(Inner::new(view, shelf, form)));
+        Ok(())
+    }
+
+    /// Whether values are kept as bytes.
+    #[getter]
+    fn _has_form(&self) -> PyResult<bool> {
+        Ok(self.inner()?.form.is_some())
+    }
+
     /// Make this object a view on the store of another one.
     fn _share(
         &self,
@@ -346,10 +400,10 @@ impl Memory {
         name: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let name = convert::namespace(name)?;
-        let (view, shelf) = other.get().parts(py)?;
+        let Inner { view, shelf, form } = other.get().parts(py)?;
         view.open("with_namespace").or_raise(py)?;
-        let view = Arc::new(view.with_namespace(name).or_raise(py)?);
-        drop(self.inner.set(Inner { view, shelf }));
+        let view = view.with_namespace(name).or_raise(py)?;
+        drop(self.inner.set(Inner::new(view, shelf, form)));
         Ok(())
     }
 
@@ -361,9 +415,19 @@ impl Memory {
         default: Py<PyAny>,
     ) -> PyResult<Py<PyAny>> {
         let key = convert::key(key, "get_or_set")?;
-        let view = self.view()?;
-        view.open("get_or_set").or_raise(py)?;
-        Ok(view.get_fresh(key, |value| value.get(py)).unwrap_or(default))
+        let inner = self.inner()?;
+        inner.view.open("get_or_set").or_raise(py)?;
+        let found = inner.view.get_fresh(key, |stored| stored.get(py));
+        let (Some(stored), Some(form)) = (&found, &inner.form) else {
+            return Ok(found.unwrap_or(default));
+        };
+        match form.get().read(&inner.view, key, stored.bind(py)) {
+            Ok(value) => Ok(value.unbind()),
+            Err(error) => errors::forgive(py, error).map(|_| {
+                inner.view.filling(None).retract(); // The call that follows counts it.
+                default
+            }),
+        }
     }
 
     /// Looks at the store, for a ping.
@@ -383,13 +447,12 @@ impl Memory {
         let inner = self.inner()?;
         let physical = inner.view.namespace().key(text).into_bytes();
         let terms = Arc::new(terms.get().clone());
-        let (view, shelf) = (Arc::clone(&inner.view), inner.shelf.clone_ref(py));
-        Ok(Call::new(shelf, view, physical.into(), terms, None, Vec::new()))
+        Ok(Call::new(inner.share(py), physical.into(), terms, None, Vec::new()))
     }
 
-    /// (hits, misses, stale, coalesced, sets, deletes, evictions, errors), hit rate, mean
-    /// milliseconds of a read.
-    fn _counts(&self) -> PyResult<([u64; 8], f64, f64)> {
+    /// (hits, misses, stale, coalesced, sets, deletes, evictions, errors, raw and compressed
+    /// bytes), hit rate, mean milliseconds of a read, seconds of work saved.
+    fn _counts(&self) -> PyResult<([u64; 10], f64, f64, f64)> {
         let stats = self.view()?.counters().read();
         let counts = [
             stats.hits,
@@ -400,8 +463,11 @@ impl Memory {
             stats.deletes,
             stats.evictions,
             stats.errors,
+            stats.raw_bytes,
+            stats.compressed_bytes,
         ];
-        Ok((counts, stats.hit_rate(), stats.mean_latency().as_secs_f64() * 1000.0))
+        let latency = stats.mean_latency().as_secs_f64() * 1000.0;
+        Ok((counts, stats.hit_rate(), latency, stats.saved.as_secs_f64()))
     }
 
     fn _reset_counts(&self) -> PyResult<()> {
@@ -427,47 +493,33 @@ impl Memory {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.inner.get().map_or(Ok(()), |inner| visit.call(&inner.shelf))
+        let Some(inner) = self.inner.get() else { return Ok(()) };
+        visit.call(&inner.shelf)?;
+        inner.form.as_ref().map_or(Ok(()), |form| visit.call(form))
     }
 }
 
 impl Memory {
-    /// Adds to a counter: reads, computes outside the lock, and writes if nobody else did.
-    fn count(
+    /// What is stored of a value, in the form of this cache or of the call.
+    fn write(
         &self,
         py: Python<'_>,
         operation: &'static str,
-        key: &Bound<'_, PyAny>,
-        delta: i128,
-        ttl_on_create: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<i64> {
-        let ttl = convert::optional_span(ttl_on_create, "ttl_on_create")?;
-        let (view, key) = self.checked(py, key, operation)?;
-        loop {
-            let stored = view.peek(key, |value| value.get(py));
-            let before = match &stored {
-                None => 0,
-                Some(value) => counter(value.bind(py), operation)?,
-            };
-            let Ok(after) = i64::try_from(i128::from(before) + delta) else {
-                let message = format!(
-                    "{operation}: the counter would leave the range of 64 bits; it keeps its value"
-                );
-                return Err(errors::make(py, "CounterOverflowError", &message, operation, false));
-            };
-            let new = PyInt::new(py, after).into_any();
-            let weight = self.weigh(key, &new)?;
-            let new = Object::new(&new);
-            let is_new = stored.is_none();
-            let done = match stored {
-                None => view.add(key, Value { value: new, ttl, tags: &[], weight }).or_raise(py)?,
-                Some(old) => view.replace(key, new, weight, |value| value.is(&old)).or_raise(py)?,
-            };
-            // With a ttl_on_create of zero the counter is gone as soon as it is made.
-            if done.is_ok() || is_new && ttl.is_some_and(|ttl| ttl.is_zero()) {
-                return Ok(after);
-            }
+        key: &str,
+        value: &Bound<'_, PyAny>,
+        serializer: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Object> {
+        let inner = self.inner()?;
+        let view = &*inner.view;
+        view.open(operation).or_raise(py)?;
+        cachine::core::key::validate(key, operation).or_raise(py)?;
+        let Some(form) = inner.form(py, serializer)? else { return Ok(Object::new(value)) };
+        let tally = Tally::of(view.counters());
+        let written = form.get().write(view, tally, key, value);
+        if written.is_err() {
+            tally.error();
         }
+        written
     }
 }
 
@@ -475,19 +527,4 @@ impl Memory {
 fn known(operation: &str) -> &'static str {
     let known = ["ping", "lock", "get_or_set", "get_many", "set_many", "delete_many", "enter"];
     known.into_iter().find(|name| *name == operation).unwrap_or("use")
-}
-
-fn counter(value: &Bound<'_, PyAny>, operation: &'static str) -> PyResult<i64> {
-    let py = value.py();
-    if !value.is_exact_instance_of::<PyInt>() {
-        let message = format!(
-            "{operation}: the value of this key is of type {}, not an int; it was not changed",
-            type_name(value)
-        );
-        return Err(errors::make(py, "SerializationError", &message, operation, false));
-    }
-    value.extract::<i64>().map_err(|_| {
-        let message = format!("{operation}: the int of this key has more than 64 bits");
-        errors::make(py, "CounterOverflowError", &message, operation, false)
-    })
 }

@@ -30,16 +30,27 @@
 //! the same name is another door to the same engine: [`View`] and [`core`] are what both stand on,
 //! and are of use to those who build a third.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(any(feature = "json", feature = "msgpack"))]
+pub mod encoded;
 mod freshness;
 pub mod memory;
+mod operations;
 pub mod read_through;
 mod view;
 
+#[cfg(feature = "compress")]
+pub use cachine_codec::compression::{Algorithm, Compression};
+#[cfg(feature = "encrypt")]
+pub use cachine_codec::encryption::{Encryption, generate_key};
 pub use cachine_core as core;
 pub use cachine_core::clock::{Clock, FakeClock};
 pub use cachine_core::error::{Error, ErrorKind};
 pub use cachine_core::policy::Eviction;
 pub use cachine_core::stats::Stats;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+pub use encoded::{EncodedCache, Serializer};
 pub use freshness::Freshness;
 pub use memory::{Counter, InMemoryCache, SetOptions};
 pub use read_through::ReadThrough;

@@ -18,6 +18,7 @@ mod blocking;
 mod call;
 mod held;
 mod refresh;
+mod source;
 mod tasks;
 mod threads;
 
@@ -28,6 +29,13 @@ use std::time::Duration;
 use cachine_core::error::Error;
 
 use crate::freshness::Freshness;
+
+#[cfg(any(feature = "json", feature = "msgpack"))]
+pub(crate) use blocking::read;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+pub(crate) use source::{Source, Writing};
+#[cfg(any(feature = "json", feature = "msgpack"))]
+pub(crate) use tasks::read as read_async;
 
 pub use refresh::{Never, RefreshTask, Refreshes, RefreshesAsync, Tasks, Threads};
 
@@ -110,6 +118,13 @@ impl<V> ReadThrough<V> {
             condition: None,
         };
         Self { terms, refresh: Never }
+    }
+
+    /// The options of `get_or_set`.
+    pub(crate) const fn for_set(ttl: Option<Duration>) -> Self {
+        let mut options = Self::new().singleflight(true);
+        options.terms.ttl = ttl;
+        options
     }
 
     /// Serves a value that is no longer fresh until `stale_ttl` after its *writing* (not after its

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from cachine._core import _AnyMemory as _Memory
-    from cachine._types import TTL, D, FillOptions, Span, Strings, V
+    from cachine._types import TTL, D, FillOptions, Serializer, Span, Strings, V
     from cachine.strategies import _Eviction
 else:
     V = Any  # What stands in brackets is for checkers only.
@@ -41,9 +41,15 @@ class _Shared(_Memory[V]):
         *,
         max_weight: int | None = None,
         weigher: Callable[[str, Any], int] | None = None,
+        serializer: Serializer | None = None,
     ) -> None:
         super().__init__(
-            max_size, eviction_policy, namespace, max_weight=max_weight, weigher=weigher
+            max_size,
+            eviction_policy,
+            namespace,
+            max_weight=max_weight,
+            weigher=weigher,
+            serializer=serializer,
         )
         self.max_size = max_size
 
@@ -64,13 +70,25 @@ class _Shared(_Memory[V]):
     def get_stats(self) -> dict[str, Any]:
         """Return what was counted through this cache.
 
-        ``hits``, ``misses``, ``hit_rate`` (0.0 to 1.0), ``errors``, ``avg_latency_ms`` (of a
-        sample of the reads), ``sets``, ``deletes``, ``stale``, ``coalesced``, ``evictions``.
+        ======================  ==========================================================
+        ``hits``, ``misses``    reads that found a value, and those that found none
+        ``hit_rate``            the share of the hits, 0.0 to 1.0
+        ``errors``              operations that failed, values that could not be read included
+        ``avg_latency_ms``      mean milliseconds of a read; of a sample, unless the cache is
+                                wrapped in a :class:`~cachine.middleware.MetricsMiddleware`
+        ``sets``, ``deletes``   values written, entries deleted by key
+        ``stale``               hits whose value was stale
+        ``coalesced``           misses that waited for somebody else's computation
+        ``evictions``           entries that had to make room
+        ``raw_bytes``           bytes of serialized values written, before compression
+        ``compressed_bytes``    the same after it
+        ``saved_seconds``       computing time that hits and waiters of cached functions and
+                                ``get_or_set`` saved, by what a computation takes on average
+        ======================  ==========================================================
         """
-        counts, hit_rate, latency = self._counts()
-        names = ("hits", "misses", "stale", "coalesced", "sets", "deletes", "evictions", "errors")
-        stats: dict[str, Any] = dict(zip(names, counts))
-        return {**stats, "hit_rate": hit_rate, "avg_latency_ms": latency}
+        counts, hit_rate, latency, saved = self._counts()
+        stats: dict[str, Any] = dict(zip(_COUNTED, counts))
+        return {**stats, "hit_rate": hit_rate, "avg_latency_ms": latency, "saved_seconds": saved}
 
     def reset_stats(self) -> None:
         """Start every counter at zero."""
@@ -109,6 +127,19 @@ class _Shared(_Memory[V]):
         )
 
 
+#: What the engine counts, in its order.
+_COUNTED = (
+    "hits",
+    "misses",
+    "stale",
+    "coalesced",
+    "sets",
+    "deletes",
+    "evictions",
+    "errors",
+    "raw_bytes",
+    "compressed_bytes",
+)
 _OPTIONS = {"condition", "cache_none", "jitter", "stale_ttl", "tags", "tags_from_result"}
 
 
@@ -197,7 +228,11 @@ class InMemoryCache(_Shared[V], _core.Memory[V]):
         namespace: what every key begins with, followed by a colon.
         max_weight: the most weight it holds in all; goes with ``weigher``. What is heavier than
             that alone is not kept, and neither is what its key held before.
-        weigher: a callable ``(key, value) -> int`` that says what an entry weighs.
+        weigher: a callable ``(key, value) -> int`` that says what an entry weighs; the value is
+            what is stored, so bytes where there is a serializer.
+        serializer: keeps values as bytes and not as the objects that they are, so that nobody
+            changes what is stored: one from :mod:`cachine.serializers`, or any object with
+            ``dumps`` and ``loads``.
 
     Raises:
         ConfigError: a bound below 1, a reserved namespace, ``max_weight`` without ``weigher``.
@@ -277,19 +312,33 @@ class AsyncInMemoryCache(_Shared[V]):
     if TYPE_CHECKING:
 
         @overload
-        async def get(self, key: str, default: None = None) -> V | None: ...
+        async def get(
+            self, key: str, default: None = None, *, serializer: Serializer | None = None
+        ) -> V | None: ...
         @overload
-        async def get(self, key: str, default: D) -> V | D: ...
+        async def get(
+            self, key: str, default: D, *, serializer: Serializer | None = None
+        ) -> V | D: ...
 
-    async def get(self, key: str, default: Any = None) -> Any:
+    async def get(
+        self, key: str, default: Any = None, *, serializer: Serializer | None = None
+    ) -> Any:
         """Return the value of a key, or the default."""
-        return _core.Memory.get(self, key, default)
+        if serializer is None:
+            return _core.Memory.get(self, key, default)
+        return _core.Memory.get(self, key, default, serializer=serializer)
 
     async def set(
-        self, key: str, value: V, ttl: TTL = None, *, tags: Strings | None = None
+        self,
+        key: str,
+        value: V,
+        ttl: TTL = None,
+        *,
+        tags: Strings | None = None,
+        serializer: Serializer | None = None,
     ) -> None:
         """Store a value for ttl seconds, or until it is removed."""
-        _core.Memory.set(self, key, value, ttl, tags=tags)
+        _core.Memory.set(self, key, value, ttl, tags=tags, serializer=serializer)
 
     async def delete(self, key: str) -> bool:
         """Remove a key; True when a live entry was removed."""

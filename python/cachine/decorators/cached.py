@@ -286,7 +286,12 @@ class Decorated:
                 self._accept(cache, function)
         foreign = self.foreign
         if foreign is None:
-            function._core.connect(self.cache, identity(self.kind))
+            types = None
+            if self.cache._has_form:
+                from cachine._annotations import named_types
+
+                types = named_types(self.kind.function)
+            function._core.connect(self.cache, identity(self.kind), types=types)
             return
         is_shared = not foreign.has_store
         is_first = function._core.connect(foreign.flights, identity(self.kind), True, is_shared)

@@ -9,7 +9,7 @@ use super::{guarded, pack};
 use crate::memory::Memory;
 
 const DOC: &std::ffi::CStr =
-    c"get($self, key, default=None)\n--\n\nReturn the value of a key, or the default.";
+    c"get($self, key, default=None, *, serializer=None)\n--\n\nReturn the value of a key, or the default.";
 
 /// Gives the class its `get`.
 pub(crate) fn install(class: &Bound<'_, PyType>) -> PyResult<()> {

@@ -7,7 +7,7 @@ use cachine_core::clock::Clock;
 use cachine_core::error::{Error, ErrorKind};
 use cachine_core::key::Namespace;
 use cachine_core::policy::Eviction;
-use cachine_core::store::Bounds;
+use cachine_core::store::{Bounds, Host};
 
 use crate::memory::{InMemoryCache, Shelf};
 use crate::view::View;
@@ -83,16 +83,28 @@ impl<V: Clone + Send + Sync + 'static> Builder<V> {
     /// [`ErrorKind::Config`] for a bound of zero, for `max_weight` without `weigher` or the other
     /// way round, and for a namespace with a reserved name.
     pub fn build(self) -> Result<InMemoryCache<V>, Error> {
-        let refuse = |message: &str| Err(Error::new(ErrorKind::Config, "build", message));
-        if self.bounds.max_size == Some(0) || self.bounds.max_weight == Some(0) {
-            return refuse("max_size=0 or max_weight=0 leaves room for nothing: give at least 1");
-        }
         if self.weigher.is_some() != self.bounds.max_weight.is_some() {
-            return refuse("max_weight and weigher belong together: give both or neither");
+            return Err(refused("max_weight and weigher belong together: give both or neither"));
         }
-        let view = View::new(self.bounds, Namespace::new(&self.namespace)?, self.clock);
+        let view = view(self.bounds, &self.namespace, self.clock)?;
         Ok(InMemoryCache::of(Shelf { view, weigher: self.weigher }))
     }
+}
+
+/// A new store within `bounds`, seen through its namespace.
+pub(crate) fn view<H: Host>(
+    bounds: Bounds,
+    namespace: &str,
+    clock: Clock,
+) -> Result<View<H>, Error> {
+    if bounds.max_size == Some(0) || bounds.max_weight == Some(0) {
+        return Err(refused("max_size=0 or max_weight=0 leaves room for nothing: give at least 1"));
+    }
+    Ok(View::new(bounds, Namespace::new(namespace)?, clock))
+}
+
+fn refused(message: &str) -> Error {
+    Error::new(ErrorKind::Config, "build", message)
 }
 
 impl<V> fmt::Debug for Builder<V> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use cachine_core::error::{Error, ErrorKind};
 use cachine_core::key;
 
-use crate::memory::InMemoryCache;
-use crate::view::Value;
+use crate::memory::{InMemoryCache, Kept};
+use crate::view::{Value, View};
 
 /// A value that can be a counter.
 ///
@@ -82,7 +82,8 @@ impl<V: Counter + Clone + Send + Sync + 'static> InMemoryCache<V> {
         delta: i64,
         ttl_on_create: Option<Duration>,
     ) -> Result<i64, Error> {
-        self.add_to("incr", key, ttl_on_create, |count| count.checked_add(delta))
+        let adding = Adding { operation: "incr", key, ttl_on_create };
+        self.add(&adding, |count| count.checked_add(delta))
     }
 
     /// Takes `delta` from a counter; otherwise as [`incr`](Self::incr).
@@ -96,33 +97,52 @@ impl<V: Counter + Clone + Send + Sync + 'static> InMemoryCache<V> {
         delta: i64,
         ttl_on_create: Option<Duration>,
     ) -> Result<i64, Error> {
-        self.add_to("decr", key, ttl_on_create, |count| count.checked_sub(delta))
+        let adding = Adding { operation: "decr", key, ttl_on_create };
+        self.add(&adding, |count| count.checked_sub(delta))
     }
 
+    fn add(&self, adding: &Adding<'_>, step: impl Fn(i64) -> Option<i64>) -> Result<i64, Error> {
+        let count = |value: &Arc<V>| value.count().ok_or_else(|| no_number(adding.operation));
+        let stored = |count| {
+            let value = Arc::new(V::from_count(count));
+            let weight = self.weigh(adding.key, &value);
+            (value, weight)
+        };
+        // While the old one is held, no other value can have its address.
+        adding.run(self.view(), step, count, stored, Arc::ptr_eq)
+    }
+}
+
+/// An addition to a counter, whatever the entries are kept as.
+pub(crate) struct Adding<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) key: &'a str,
+    pub(crate) ttl_on_create: Option<Duration>,
+}
+
+impl Adding<'_> {
     /// Reads, computes outside the lock, and writes if nobody else did meanwhile.
-    fn add_to(
+    pub(crate) fn run<S: Clone + 'static>(
         &self,
-        operation: &'static str,
-        key: &str,
-        ttl: Option<Duration>,
+        view: &View<Kept<S>>,
         step: impl Fn(i64) -> Option<i64>,
+        count: impl Fn(&S) -> Result<i64, Error>,
+        stored: impl Fn(i64) -> (S, u64),
+        is_same: impl Fn(&S, &S) -> bool,
     ) -> Result<i64, Error> {
-        let view = self.view();
+        let Self { operation, key, ttl_on_create: ttl } = *self;
         view.open(operation)?;
         key::validate(key, operation)?;
         loop {
-            let stored = view.peek(key, Arc::clone);
-            let before = stored.as_ref().map_or(Some(0), |value| value.count());
-            let before = before.ok_or_else(|| no_number(operation))?;
-            let after = step(before).ok_or_else(|| too_large(operation))?;
-            let new = Arc::new(V::from_count(after));
-            let weight = self.weigh(key, &new);
-            let done = match &stored {
+            let before = view.peek(key, S::clone);
+            let after = step(before.as_ref().map_or(Ok(0), &count)?);
+            let after = after.ok_or_else(|| too_large(operation))?;
+            let (value, weight) = stored(after);
+            let done = match &before {
                 // Gone as soon as it is made.
                 None if ttl == Some(Duration::ZERO) => return Ok(after),
-                None => view.add(key, Value { value: new, ttl, tags: &[], weight })?,
-                // While `old` is held here, no other value can have its address.
-                Some(old) => view.replace(key, new, weight, |value| Arc::ptr_eq(value, old))?,
+                None => view.add(key, Value { value, ttl, tags: &[], weight })?,
+                Some(old) => view.replace(key, value, weight, |value| is_same(value, old))?,
             };
             if done.is_ok() {
                 return Ok(after);

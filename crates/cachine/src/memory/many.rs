@@ -64,19 +64,4 @@ impl<V: Clone + Send + Sync + 'static> InMemoryCache<V> {
         items.iter().try_for_each(|(key, _)| key::validate(key.as_ref(), "set_many"))?;
         items.into_iter().try_for_each(|(key, value)| self.put(key.as_ref(), value, &options))
     }
-
-    /// Deletes keys; how many of them had a live entry.
-    ///
-    /// # Errors
-    ///
-    /// As [`delete`](Self::delete); a key that is refused keeps all of them from being deleted.
-    pub fn delete_many<K: AsRef<str>>(
-        &self,
-        keys: impl IntoIterator<Item = K>,
-    ) -> Result<u64, Error> {
-        self.view().open("delete_many")?;
-        let keys: Vec<_> = keys.into_iter().collect();
-        keys.iter().try_for_each(|key| key::validate(key.as_ref(), "delete_many"))?;
-        keys.iter().try_fold(0, |gone, key| Ok(gone + u64::from(self.delete(key.as_ref())?)))
-    }
 }

@@ -17,8 +17,8 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetOptions {
-    pub(super) ttl: Option<Duration>,
-    pub(super) tags: Vec<String>,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) tags: Vec<String>,
 }
 
 impl SetOptions {
@@ -35,7 +35,17 @@ impl SetOptions {
         self
     }
 
-    /// It has these tags too.
+    /// It has these tags too: names for many entries, to remove them all at once.
+    ///
+    /// ```
+    /// use cachine::{InMemoryCache, SetOptions};
+    ///
+    /// let cache = InMemoryCache::new();
+    /// cache.set_with("user:1", "Ada", SetOptions::new().tags(["users", "admins"]))?;
+    /// assert_eq!(cache.invalidate_tags(["users"])?, 1);
+    /// assert_eq!(cache.get("user:1")?, None);
+    /// # Ok::<_, cachine::Error>(())
+    /// ```
     #[must_use]
     pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.tags.extend(tags.into_iter().map(Into::into));

@@ -1,10 +1,12 @@
 //! What the operations do, by the fake clock.
 
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::*;
 use cachine_core::clock::{Clock, FakeClock};
+use cachine_core::error::ErrorKind;
+use cachine_core::stats::Stats;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -11,6 +11,7 @@ use cachine_core::error::Error;
 use crate::memory::{InMemoryCache, KeptWait, result_of};
 use crate::read_through::call::{Call, Next};
 use crate::read_through::held;
+use crate::read_through::source::Source;
 use crate::read_through::{ReadThrough, Refreshes};
 
 impl<V: Clone + Send + Sync + 'static> InMemoryCache<V> {
@@ -111,21 +112,20 @@ impl<V: Clone + Send + Sync + 'static> InMemoryCache<V> {
         ttl: Option<Duration>,
         factory: impl FnOnce() -> V,
     ) -> Result<V, Error> {
-        let mut options = ReadThrough::new().singleflight(true);
-        options.terms.ttl = ttl;
-        self.get_or_compute(key, &options, factory)
+        self.get_or_compute(key, &ReadThrough::for_set(ttl), factory)
     }
 }
 
 /// A whole read; `as_result` makes a result of what the computation returns.
-fn read<V, R, F, T, E>(
-    cache: &InMemoryCache<V>,
+pub(crate) fn read<C, V, R, F, T, E>(
+    cache: &C,
     key: &str,
     options: &ReadThrough<V, R>,
     compute: F,
     as_result: fn(T) -> Result<V, E>,
 ) -> Result<Result<V, E>, Error>
 where
+    C: Source<V>,
     V: Clone + Send + Sync + 'static,
     R: Refreshes<F>,
     F: FnOnce() -> T,
@@ -161,8 +161,9 @@ where
 }
 
 /// Blocks until a computation has ended; `None` where it left nothing for this caller.
-fn block<V, E>(wait: &KeptWait<V>) -> Option<Result<V, E>>
+fn block<S, V, E>(wait: &KeptWait<S>) -> Option<Result<V, E>>
 where
+    S: 'static,
     V: Clone + 'static,
     E: Clone + 'static,
 {

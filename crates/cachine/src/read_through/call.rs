@@ -11,16 +11,17 @@ use cachine_core::key;
 use cachine_core::store::{New, Step};
 
 use crate::freshness::Freshness;
-use crate::memory::{InMemoryCache, KeptLease, KeptWait, Outcome};
+use crate::memory::{KeptLease, KeptWait, Outcome};
 use crate::read_through::held::Held;
 use crate::read_through::refresh::Sealed;
+use crate::read_through::source::{Source, Writing};
 use crate::read_through::{ReadThrough, Terms};
 
 const OPERATION: &str = "get_or_compute";
 
 /// One call on its way through a cache.
-pub(super) struct Call<'a, V: 'static> {
-    cache: &'a InMemoryCache<V>,
+pub(super) struct Call<'a, C, V> {
+    cache: &'a C,
     key: &'a str,
     terms: &'a Terms<V>,
     freshness: Freshness,
@@ -33,28 +34,28 @@ pub(super) struct Call<'a, V: 'static> {
 }
 
 /// What a caller has to do next.
-pub(super) enum Next<V: 'static> {
+pub(super) enum Next<V, S: 'static> {
     /// Return this.
     Return(V),
     /// Start a refresh, and return this.
-    Refresh(V, KeptLease<V>),
+    Refresh(V, KeptLease<S>),
     /// Compute, and settle.
-    Compute(KeptLease<V>),
+    Compute(KeptLease<S>),
     /// Wait, and come again if there was nothing in it.
-    Wait(KeptWait<V>),
+    Wait(KeptWait<S>),
 }
 
 /// A refresh on its way to where it runs: it owns what a call borrows.
-pub(super) struct Refresh<V: 'static> {
-    cache: InMemoryCache<V>,
+pub(super) struct Refresh<C, V> {
+    cache: C,
     key: Box<str>,
     terms: Terms<V>,
     freshness: Freshness,
 }
 
-impl<'a, V: Clone + Send + Sync + 'static> Call<'a, V> {
+impl<'a, C: Source<V>, V: Send + Sync + 'static> Call<'a, C, V> {
     pub(super) fn new<R: Sealed>(
-        cache: &'a InMemoryCache<V>,
+        cache: &'a C,
         key: &'a str,
         options: &'a ReadThrough<V, R>,
     ) -> Result<Self, Error> {
@@ -66,8 +67,9 @@ impl<'a, V: Clone + Send + Sync + 'static> Call<'a, V> {
 
     /// The first look, which is all that a hit costs.
     #[inline]
-    pub(super) fn fresh(&self) -> Option<V> {
-        self.cache.view().get_fresh(self.key, Arc::clone).map(Arc::unwrap_or_clone)
+    pub(super) fn fresh(&mut self) -> Option<V> {
+        let stored = self.cache.view().get_fresh(self.key, C::Stored::clone)?;
+        self.read(&stored)
     }
 
     /// From now on this call neither joins a computation nor lets others join its own.
@@ -76,37 +78,74 @@ impl<'a, V: Clone + Send + Sync + 'static> Call<'a, V> {
     }
 
     /// Asks the cache what to do.
-    pub(super) fn next(&mut self) -> Result<Next<V>, Error> {
+    pub(super) fn next(&mut self) -> Result<Next<V, C::Stored>, Error> {
         let view = self.cache.view();
         view.open(OPERATION)?;
         key::validate(self.key, OPERATION)?;
         let share = self.terms.singleflight && !self.alone;
-        let counted = std::mem::replace(&mut self.counted, true);
         let held = Held::here();
-        Ok(match view.begin(self.key, share, held.flights(), counted, Arc::clone)? {
-            Step::Hit(value) | Step::Stale(value, None) => {
-                Next::Return(Arc::unwrap_or_clone(value))
+        loop {
+            let counted = self.counted;
+            let step = view.begin(self.key, share, held.flights(), counted, C::Stored::clone)?;
+            let (stored, lease) = match step {
+                Step::Wait(wait) => {
+                    self.counted = true;
+                    return Ok(Next::Wait(wait));
+                }
+                Step::Lease(lease) => return Ok(Next::Compute(self.declared(lease))),
+                Step::Stale(_, Some(lease)) if !self.in_background => {
+                    return Ok(Next::Compute(self.declared(lease)));
+                }
+                Step::Hit(stored) => (stored, None),
+                Step::Stale(stored, lease) => (stored, lease),
+            };
+            if let Some(value) = self.read(&stored) {
+                return Ok(match lease {
+                    None => Next::Return(value),
+                    Some(lease) => Next::Refresh(value, self.declared(lease)),
+                });
             }
-            Step::Stale(value, Some(lease)) if self.in_background => {
-                self.declare(&lease);
-                Next::Refresh(Arc::unwrap_or_clone(value), lease)
-            }
-            Step::Lease(lease) | Step::Stale(_, Some(lease)) => {
-                self.declare(&lease);
-                Next::Compute(lease)
-            }
-            Step::Wait(wait) => Next::Wait(wait),
-        })
+            // Nobody can read it, so it is gone, and its lease with it: ask again.
+        }
+    }
+
+    /// The value of what is stored. What can't be read is taken away, and was a miss.
+    fn read(&self, stored: &C::Stored) -> Option<V> {
+        let value = self.cache.read(self.key, stored);
+        if value.is_none() {
+            self.discard(stored);
+        }
+        value
+    }
+
+    #[cold]
+    fn discard(&self, stored: &C::Stored) {
+        let view = self.cache.view();
+        let tally = view.filling(None);
+        // A look that was not counted as a hit is not to be taken back.
+        if self.counted {
+            tally.error();
+        } else {
+            tally.undecoded();
+        }
+        view.with_key(self.key, |physical| {
+            view.store().discard(physical, |there| C::is_same(there, stored));
+        });
     }
 
     /// Names the tags before the computation, so that their invalidation from now on fences it.
-    fn declare(&self, lease: &KeptLease<V>) {
+    fn declared(&self, lease: KeptLease<C::Stored>) -> KeptLease<C::Stored> {
         let tags = self.cache.view().tag_names(&self.terms.tags);
         lease.declare(tags, self.terms.tags_from_result.is_some());
+        lease
     }
 
     /// Hands a result to all who wait, stores it if it is to be stored, and gives it back.
-    pub(super) fn settle<E>(&self, lease: KeptLease<V>, result: Result<V, E>) -> Result<Arc<V>, E>
+    pub(super) fn settle<E>(
+        &self,
+        lease: KeptLease<C::Stored>,
+        result: Result<V, E>,
+    ) -> Result<Arc<V>, E>
     where
         E: Clone + Send + Sync + 'static,
     {
@@ -123,21 +162,28 @@ impl<'a, V: Clone + Send + Sync + 'static> Call<'a, V> {
         }
     }
 
-    fn keep(&self, lease: KeptLease<V>, value: &Arc<V>) {
-        let outcome = Outcome::Value(Arc::clone(value));
+    fn keep(&self, lease: KeptLease<C::Stored>, value: &Arc<V>) {
+        let outcome = Outcome::Value(Arc::<V>::clone(value));
         let life = self.freshness.life().filter(|_| self.terms.wants(value));
         let Some(life) = life else { return lease.settle(outcome) };
         let view = self.cache.view();
         let late = view.tag_names(&self.terms.late_tags(value));
         let names = view.tag_names(&self.terms.tags).into_iter().chain(late.iter().cloned());
         let tags = names.map(|name| Tag { name, anchor: None }).collect();
-        let weight = self.cache.weigh(self.key, value);
-        let new = New { value: Arc::clone(value), life, weight, tags };
-        lease.fill(new, &late, outcome, view.filling(None));
+        let tally = view.filling(None);
+        let Some(Writing { stored, weight, bytes }) = self.cache.write(self.key, value) else {
+            tally.error();
+            return lease.settle(outcome);
+        };
+        let new = New { value: stored, life, weight, tags };
+        let is_stored = lease.fill(new, &late, outcome, tally);
+        if let Some((raw, packed)) = bytes.filter(|_| is_stored) {
+            tally.wrote(raw, packed);
+        }
     }
 
     /// What a refresh takes along.
-    pub(super) fn to_refresh(&self) -> Refresh<V> {
+    pub(super) fn to_refresh(&self) -> Refresh<C, V> {
         Refresh {
             cache: self.cache.clone(),
             key: self.key.into(),
@@ -147,8 +193,8 @@ impl<'a, V: Clone + Send + Sync + 'static> Call<'a, V> {
     }
 }
 
-impl<V> Refresh<V> {
-    pub(super) fn call(&self) -> Call<'_, V> {
+impl<C, V> Refresh<C, V> {
+    pub(super) fn call(&self) -> Call<'_, C, V> {
         let Self { cache, key, terms, freshness } = self;
         let freshness = *freshness;
         Call { cache, key, terms, freshness, in_background: true, alone: false, counted: true }

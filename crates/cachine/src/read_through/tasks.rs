@@ -10,6 +10,7 @@ use cachine_core::error::Error;
 use crate::memory::{InMemoryCache, KeptWait, result_of};
 use crate::read_through::call::{Call, Next};
 use crate::read_through::held::Computing;
+use crate::read_through::source::Source;
 use crate::read_through::{ReadThrough, RefreshesAsync};
 
 impl<V: Clone + Send + Sync + 'static> InMemoryCache<V> {
@@ -77,14 +78,15 @@ impl<V: Clone + Send + Sync + 'static> InMemoryCache<V> {
 }
 
 /// A whole read; the twin of that of threads.
-async fn read<V, R, F, A, E>(
-    cache: &InMemoryCache<V>,
+pub(crate) async fn read<C, V, R, F, A, E>(
+    cache: &C,
     key: &str,
     options: &ReadThrough<V, R>,
     compute: F,
     as_result: fn(A::Output) -> Result<V, E>,
 ) -> Result<Result<V, E>, Error>
 where
+    C: Source<V>,
     V: Clone + Send + Sync + 'static,
     R: RefreshesAsync<F, A>,
     F: FnOnce() -> A,
@@ -119,8 +121,9 @@ where
 }
 
 /// Waits for the end of a computation; ready with `None` where it left nothing for this caller.
-fn poll_end<V, E>(wait: &KeptWait<V>, context: &mut Context<'_>) -> Poll<Option<Result<V, E>>>
+fn poll_end<S, V, E>(wait: &KeptWait<S>, context: &mut Context<'_>) -> Poll<Option<Result<V, E>>>
 where
+    S: 'static,
     V: Clone + 'static,
     E: Clone + 'static,
 {

@@ -1,0 +1,8 @@
+//! Decryption of what was not encrypted with this key.
+#![no_main]
+
+#[path = "../../crates/cachine-codec/tests/corpus/targets.rs"]
+#[allow(dead_code, reason = "each binary runs one of the targets")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::decrypt(input));

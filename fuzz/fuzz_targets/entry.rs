@@ -1,0 +1,8 @@
+//! Entries in the clear.
+#![no_main]
+
+#[path = "../../crates/cachine-codec/tests/corpus/targets.rs"]
+#[allow(dead_code, reason = "each binary runs one of the targets")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::entry(input));
