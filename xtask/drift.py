@@ -60,7 +60,8 @@ def built(owner: ModuleType | type, prefix: str = "") -> Iterator[str]:
     for name, value in vars(owner).items():
         if is_public(name):
             yield prefix + name
-            if isinstance(value, type) and value.__module__ == "cachine._core":
+            # Some say the module that people import them from.
+            if isinstance(value, type) and value.__module__.partition(".")[0] == "cachine":
                 yield from built(value, f"{prefix}{name}.")
 
 

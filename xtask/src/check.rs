@@ -40,7 +40,7 @@ pub(crate) fn stages(stages: &mut Stages) {
 }
 
 fn lint() -> Outcome {
-    let mut clippy = command::cargo(&["clippy", "--workspace", "--all-targets"]);
+    let mut clippy = command::cargo(&["clippy", "--workspace", "--all-targets", "--all-features"]);
     extension::settings(&mut clippy, &Interpreter::newest()?);
     command::run(clippy.args(["--", "-D", "warnings"]))
 }

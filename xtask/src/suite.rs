@@ -62,8 +62,10 @@ pub(crate) fn run(selection: &Selection) -> ExitCode {
 }
 
 fn rust(stages: &mut Stages) {
-    let tests = ["test", "--workspace", "--exclude", "cachine-py", "--no-fail-fast"];
+    let mut tests = vec!["test", "--workspace", "--exclude", "cachine-py", "--all-features"];
+    tests.push("--no-fail-fast");
     stages.count("rust", || cargo_test(command::cargo(&tests)));
+    stages.count("features", features);
     stages.count("model", || {
         let model = ["test", "--package", "cachine-core", "--test", "model"];
         let mut model = command::cargo(&model);
@@ -72,10 +74,25 @@ fn rust(stages: &mut Stages) {
         cargo_test(model)
     });
     stages.run("docs", || {
-        let mut doc = command::cargo(&["doc", "--workspace", "--no-deps"]);
+        let mut doc = command::cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
         doc.env("RUSTDOCFLAGS", "-D warnings");
         command::run(extension::settings(&mut doc, &Interpreter::newest()?))
     });
+}
+
+/// Each feature of the Rust door alone, and the codec without any: what is missing is said.
+fn features() -> Outcome<Tally> {
+    for feature in ["", "json", "msgpack", "compress", "encrypt"] {
+        let check = ["check", "--package", "cachine", "--no-default-features", "--features"];
+        let mut check = command::cargo(&check);
+        // Its own folder, because the flags would invalidate everything that others built.
+        check.args([feature, "--target-dir", "target/features"]).env("RUSTFLAGS", "-D warnings");
+        command::run(&mut check)?;
+    }
+    let absent = ["test", "--package", "cachine-codec", "--no-default-features", "--test"];
+    let mut absent = command::cargo(&absent);
+    absent.args(["absent_features", "--target-dir", "target/features"]);
+    cargo_test(absent)
 }
 
 /// Runs a cargo command that tests. A run in which no test ran has failed.

@@ -1,10 +1,9 @@
 //! The steps that middleware adds, as Python makes them: options checked once, secrets kept here.
 
-use std::collections::HashMap;
-
 use cachine_codec::compression::{Algorithm, Compression};
 use cachine_codec::encryption::{self, Encryption};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::errors::OrRaise;
 use crate::form::Wrapping;
@@ -43,12 +42,12 @@ impl EncryptionStep {
         py: Python<'_>,
         key: &str,
         key_id: &str,
-        old_keys: HashMap<String, String>,
+        old_keys: &Bound<'_, PyDict>,
         refuses_counters: bool,
     ) -> PyResult<Self> {
         let mut step = Encryption::new(key).and_then(|step| step.key_id(key_id)).or_raise(py)?;
-        for (id, old) in &old_keys {
-            step = step.old_key(id, old).or_raise(py)?;
+        for (id, old) in old_keys {
+            step = step.old_key(id.extract()?, old.extract()?).or_raise(py)?;
         }
         Ok(Self(if refuses_counters { step.refuse_counters() } else { step }))
     }

@@ -124,7 +124,7 @@ impl Serializer {
         types: &Bound<'_, PyTuple>,
     ) -> PyResult<Option<Self>> {
         let Self::Exact(exact) = self else { return Ok(None) };
-        let more = exact.bind(py).get()._with_types(types)?;
+        let more = exact.bind(py).get().with_types(types)?;
         Ok(Some(Self::Exact(Py::new(py, more)?)))
     }
 

@@ -1,3 +1,5 @@
+//! What compression keeps, refuses and limits.
+
 use super::*;
 
 const LIMIT: usize = Compression::MAX_DECOMPRESSED_SIZE;

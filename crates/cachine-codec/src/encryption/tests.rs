@@ -1,3 +1,5 @@
+//! What opens, and what does not.
+
 use std::collections::HashSet;
 
 use super::*;

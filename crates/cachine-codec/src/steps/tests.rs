@@ -1,3 +1,5 @@
+//! The steps in their order, and what a reader makes of what they wrote.
+
 use super::*;
 use crate::compression::Algorithm;
 use crate::stored::Stamp;

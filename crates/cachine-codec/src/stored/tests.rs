@@ -1,3 +1,5 @@
+//! Stored bytes, rewritten without a look at the payload.
+
 use super::*;
 use crate::compression::{Algorithm, Compression};
 use crate::encryption::Encryption;

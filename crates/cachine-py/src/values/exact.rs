@@ -128,7 +128,8 @@ impl ExactSerializer {
     /// A serializer that knows these classes as well, each by its own name. Left out are those that
     /// can't be kept, and those whose name another class has: their objects are refused when they
     /// come.
-    pub(super) fn _with_types(&self, types: &Bound<'_, PyTuple>) -> PyResult<Self> {
+    #[pyo3(name = "_with_types")]
+    pub(super) fn with_types(&self, types: &Bound<'_, PyTuple>) -> PyResult<Self> {
         let mut registry = self.registry().duplicate(types.py());
         for class in types.iter_borrowed() {
             let class = class.cast::<PyType>()?;
