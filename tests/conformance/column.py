@@ -9,6 +9,9 @@ import asyncio
 import threading
 import time
 
+from cachine.middleware import CompressionMiddleware, EncryptionMiddleware, MetricsMiddleware
+from cachine.serializers import ExactSerializer
+
 from cachine import AsyncInMemoryCache, InMemoryCache, _read_through
 
 #: The operations that an asynchronous cache has as coroutine functions.
@@ -73,13 +76,20 @@ class Column:
     backend = ""
     is_async = False
     cache_class = None
+    #: Whether what comes back is the object that went in, and not an equal one.
+    keeps_objects = True
+    #: Whether ``incr`` counts on from an int that ``set`` wrote.
+    counts_what_was_set = True
 
     def __init__(self, clock):
         self.clock = clock
 
     def make(self, **options):
         """A new cache, empty, that is awaited."""
-        cache = self.cache_class(**options)
+        return self.awaited(self.cache_class(**options))
+
+    def awaited(self, cache):
+        """The cache, with operations that can be awaited."""
         return cache if self.is_async else Blocking(cache)
 
     def advance(self, seconds):
@@ -171,4 +181,35 @@ class AsyncInMemory(Column):
     cache_class = AsyncInMemoryCache
 
 
-COLUMNS = (InMemory, AsyncInMemory)
+class AsBytes(InMemory):
+    """Values as bytes, by the default serializer."""
+
+    keeps_objects = False
+
+    def make(self, **options):
+        return super().make(serializer=ExactSerializer(), **options)
+
+
+class Stacked(InMemory):
+    """Every middleware around the cache: an int that was set is encrypted, and no counter."""
+
+    keeps_objects = False
+    counts_what_was_set = False
+
+    def make(self, **options):
+        return self.awaited(stacked(self.cache_class(**options)))
+
+
+class AsyncStacked(Stacked):
+    cache_class = AsyncInMemoryCache
+    is_async = True
+
+
+def stacked(cache):
+    """The cache, compressed, encrypted and measured."""
+    cache = CompressionMiddleware(cache, algorithm="lz4", min_size=0)
+    cache = EncryptionMiddleware(cache, key="correct horse battery staple")
+    return MetricsMiddleware(cache)
+
+
+COLUMNS = (InMemory, AsyncInMemory, AsBytes, Stacked, AsyncStacked)

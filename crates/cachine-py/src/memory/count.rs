@@ -1,6 +1,7 @@
 //! Counters: ints that many add to at once.
 
 use cachine::Value;
+use cachine_codec::stored;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt};
 
@@ -21,14 +22,15 @@ impl Memory {
     ) -> PyResult<i64> {
         let ttl = convert::optional_span(ttl_on_create, "ttl_on_create")?;
         let (view, key) = self.checked(py, key, operation)?;
-        if let Some(form) = &self.inner()?.form {
+        let form = self.inner()?.form.as_ref();
+        if let Some(form) = form {
             form.get().check_counters(operation).or_raise(py)?;
         }
         loop {
             let stored = view.peek(key, |value| value.get(py));
             let before = match &stored {
                 None => 0,
-                Some(value) => counter(value.bind(py), operation)?,
+                Some(value) => counter(value.bind(py), form.is_some(), operation)?,
             };
             let Ok(after) = i64::try_from(i128::from(before) + delta) else {
                 let message = format!(
@@ -51,13 +53,13 @@ impl Memory {
     }
 }
 
-fn counter(value: &Bound<'_, PyAny>, operation: &'static str) -> PyResult<i64> {
+fn counter(value: &Bound<'_, PyAny>, has_form: bool, operation: &'static str) -> PyResult<i64> {
     let py = value.py();
-    if value.is_exact_instance_of::<PyBytes>() {
-        let message = format!(
-            "{operation}: the value of this key is kept as bytes, so it is encrypted or not an int; \
-             it was not changed"
-        );
+    if has_form
+        && let Ok(bytes) = value.cast_exact::<PyBytes>()
+        && let Err(error) = stored::count(bytes.as_bytes(), 0)
+    {
+        let message = format!("{operation}: {error}; it was not changed");
         return Err(errors::make(py, "SerializationError", &message, operation, false));
     }
     if !value.is_exact_instance_of::<PyInt>() {
