@@ -80,7 +80,7 @@ class Plan:
         self.tags_from_result: Callable[[Any], Any] | None = tags_from_result
         #: Told when the cache fails, where that must not stop the function.
         self.failed: Callable[[Exception], None] | None = None
-        self.told_unkept = False
+        self.told_unkept: bool = False
 
     def ask(self, call: Call, alone: bool = False) -> int:
         """Ask the cache; say what it answered."""

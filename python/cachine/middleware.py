@@ -42,6 +42,10 @@ class _Middleware:
     def __new__(cls, cache: Any, *_args: Any, **_kwargs: Any) -> Any:
         return _core.Memory.__new__(_wrapper(cls, cache))
 
+    if TYPE_CHECKING:
+        # Those below are hidden from checkers, which would look at them and not at __new__.
+        def __init__(self, cache: Any, *_args: Any, **_kwargs: Any) -> None: ...
+
     def _wrap_cache(
         self,
         cache: Any,
@@ -119,9 +123,12 @@ class MetricsMiddleware(_Middleware):
         def __new__(cls, cache: InMemoryCache[V]) -> _MeasuredInMemory[V]: ...
         @overload
         def __new__(cls, cache: AsyncInMemoryCache[V]) -> _MeasuredAsyncInMemory[V]: ...
+        def __new__(cls, cache: Any, *_args: Any, **_kwargs: Any) -> Any: ...
 
-    def __init__(self, cache: Any) -> None:
-        self._wrap_cache(cache, None)
+    if not TYPE_CHECKING:
+
+        def __init__(self, cache: Any) -> None:
+            self._wrap_cache(cache, None)
 
 
 class CompressionMiddleware(_Middleware):
@@ -167,28 +174,31 @@ class CompressionMiddleware(_Middleware):
             *,
             max_decompressed_size: int = 64 * 1024 * 1024,
         ) -> _CompressedAsyncInMemory[V]: ...
+        def __new__(cls, cache: Any, *_args: Any, **_kwargs: Any) -> Any: ...
 
-    def __init__(
-        self,
-        cache: Any,
-        algorithm: str = "gzip",
-        level: int | None = None,
-        min_size: int = 1024,
-        *,
-        max_decompressed_size: int = 64 * 1024 * 1024,
-    ) -> None:
-        from cachine.exceptions import ConfigError
+    if not TYPE_CHECKING:
 
-        if not isinstance(algorithm, str):
-            raise TypeError(f"algorithm must be a str, not {type(algorithm).__name__}")
-        if level is not None:
-            _checked_int("level", level)
-            if not -1000 < level < 1000:
-                raise ConfigError(f"level={level}: levels are 0 to 9 for gzip and zlib, 1 to 22 for zstd")
-        _checked_size("min_size", min_size, 0)
-        _checked_size("max_decompressed_size", max_decompressed_size, 1)
-        step = _core.CompressionStep(algorithm, level, min_size, max_decompressed_size)
-        self._wrap_cache(cache, step, f", algorithm={algorithm!r}")
+        def __init__(
+            self,
+            cache: Any,
+            algorithm: str = "gzip",
+            level: int | None = None,
+            min_size: int = 1024,
+            *,
+            max_decompressed_size: int = 64 * 1024 * 1024,
+        ) -> None:
+            from cachine.exceptions import ConfigError
+
+            if not isinstance(algorithm, str):
+                raise TypeError(f"algorithm must be a str, not {type(algorithm).__name__}")
+            if level is not None:
+                _checked_int("level", level)
+                if not -1000 < level < 1000:
+                    raise ConfigError(f"level={level}: levels are 0 to 9 for gzip and zlib, 1 to 22 for zstd")
+            _checked_size("min_size", min_size, 0)
+            _checked_size("max_decompressed_size", max_decompressed_size, 1)
+            step = _core.CompressionStep(algorithm, level, min_size, max_decompressed_size)
+            self._wrap_cache(cache, step, f", algorithm={algorithm!r}")
 
 
 class EncryptionMiddleware(_Middleware):
@@ -238,32 +248,35 @@ class EncryptionMiddleware(_Middleware):
             old_keys: Mapping[str, str] | None = None,
             counters: str = "allow",
         ) -> _EncryptedAsyncInMemory[V]: ...
+        def __new__(cls, cache: Any, *_args: Any, **_kwargs: Any) -> Any: ...
 
-    def __init__(
-        self,
-        cache: Any,
-        key: str,
-        key_id: str = "v1",
-        *,
-        old_keys: Mapping[str, str] | None = None,
-        counters: str = "allow",
-    ) -> None:
-        from cachine.exceptions import ConfigError
+    if not TYPE_CHECKING:
 
-        if counters not in ("allow", "refuse"):
-            raise ConfigError(f"counters={counters!r}: accepted are 'allow' and 'refuse'")
-        old = dict(old_keys or {})
-        for name, text in [("key", key), *((f"old_keys[{each!r}]", old[each]) for each in old)]:
-            _checked_key(name, text)
-        for each in [key_id, *old]:
-            if not isinstance(each, str):
-                raise TypeError(f"key_id must be a str, not {type(each).__name__}")
-        if key_id in old:
-            raise ConfigError(
-                f"key_id={key_id!r} is in old_keys too: give the new key a name of its own"
-            )
-        step = _core.EncryptionStep(key, key_id, old, counters == "refuse")
-        self._wrap_cache(cache, step, f", key_id={key_id!r}")
+        def __init__(
+            self,
+            cache: Any,
+            key: str,
+            key_id: str = "v1",
+            *,
+            old_keys: Mapping[str, str] | None = None,
+            counters: str = "allow",
+        ) -> None:
+            from cachine.exceptions import ConfigError
+
+            if counters not in ("allow", "refuse"):
+                raise ConfigError(f"counters={counters!r}: accepted are 'allow' and 'refuse'")
+            old = dict(old_keys or {})
+            for name, text in [("key", key), *((f"old_keys[{each!r}]", old[each]) for each in old)]:
+                _checked_key(name, text)
+            for each in [key_id, *old]:
+                if not isinstance(each, str):
+                    raise TypeError(f"key_id must be a str, not {type(each).__name__}")
+            if key_id in old:
+                raise ConfigError(
+                    f"key_id={key_id!r} is in old_keys too: give the new key a name of its own"
+                )
+            step = _core.EncryptionStep(key, key_id, old, counters == "refuse")
+            self._wrap_cache(cache, step, f", key_id={key_id!r}")
 
     @staticmethod
     def generate_key() -> str:

@@ -89,11 +89,11 @@ async def use_untyped(given: AsyncInMemoryCache) -> None:
 
 
 class Loud(AsyncInMemoryCache[str]):
-    async def get(self, key: str, default: Any = None) -> Any:
-        return await super().get(key, default)
+    async def get(self, key: str, default: Any = None, *, serializer: Any = None) -> Any:
+        return await super().get(key, default, serializer=serializer)
 
-    async def set(self, key: str, value: str, ttl: Any = None, *, tags: Any = None) -> None:
-        await super().set(key, value.upper(), ttl, tags=tags)
+    async def set(self, key: str, value: str, ttl: Any = None, **options: Any) -> None:
+        await super().set(key, value.upper(), ttl, **options)
 
 
 assert_type(Loud(5).with_namespace("a"), Loud)

@@ -130,11 +130,11 @@ class Reports:
 
 
 class Loud(InMemoryCache[str]):
-    def get(self, key: str, default: Any = None) -> Any:
-        return super().get(key, default)
+    def get(self, key: str, default: Any = None, *, serializer: Any = None) -> Any:
+        return super().get(key, default, serializer=serializer)
 
-    def set(self, key: str, value: str, ttl: Any = None, *, tags: Any = None) -> None:
-        super().set(key, value.upper(), ttl, tags=tags)
+    def set(self, key: str, value: str, ttl: Any = None, **options: Any) -> None:
+        super().set(key, value.upper(), ttl, **options)
 
 
 assert_type(Loud(5).with_namespace("a"), Loud)

@@ -50,14 +50,14 @@ class WaitingCareless:
 
 class Subclass(InMemoryCache[T], Generic[T]):
     def set(
-        self, key: str, value: T, ttl: float | timedelta | None = None, *, tags: Any = None
+        self, key: str, value: T, ttl: float | timedelta | None = None, **options: Any
     ) -> None:
-        super().set(key, value, ttl, tags=tags)
+        super().set(key, value, ttl, **options)
 
 
 class AsyncSubclass(AsyncInMemoryCache[Any]):
-    async def get(self, key: str, default: Any = None) -> Any:
-        return await super().get(key, default)
+    async def get(self, key: str, default: Any = None, *, serializer: Any = None) -> Any:
+        return await super().get(key, default, serializer=serializer)
 
 
 class Wrapper:
