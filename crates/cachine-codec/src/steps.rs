@@ -111,7 +111,7 @@ impl Steps {
             (Some(seal), Some(encryption)) => Cow::Owned(encryption.open(key, coding, seal, body)?),
             (Some(_), None) if cfg!(feature = "encrypt") => {
                 return Err(encryption::refused(
-                    "it is encrypted: wrap the cache in EncryptionMiddleware",
+                    "it is encrypted: read it through a cache that has the key",
                 ));
             }
             (Some(_), None) => {
