@@ -43,7 +43,7 @@ impl Drop for Stay {
 
 /// Does something that user code may be part of.
 #[inline]
-fn staying<R>(act: impl FnOnce() -> R) -> R {
+pub(crate) fn staying<R>(act: impl FnOnce() -> R) -> R {
     let stay = Stay;
     let result = act();
     std::mem::forget(stay);

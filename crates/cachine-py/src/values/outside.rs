@@ -13,7 +13,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
-use crate::host::stay;
+use crate::host::stay::{self, staying};
 
 unsafe extern "C-unwind" {
     fn PyObject_Call(
@@ -39,27 +39,6 @@ unsafe extern "C-unwind" {
     ) -> c_int;
     fn PySet_Add(set: *mut ffi::PyObject, item: *mut ffi::PyObject) -> c_int;
     fn PySequence_List(iterable: *mut ffi::PyObject) -> *mut ffi::PyObject;
-}
-
-/// Stops a thread that is being unwound.
-struct Stay;
-
-impl Drop for Stay {
-    fn drop(&mut self) {
-        // Only reached by unwinding, and what is called here does not panic.
-        loop {
-            std::thread::park();
-        }
-    }
-}
-
-/// Does something that user code may be part of.
-#[inline]
-fn staying<R>(act: impl FnOnce() -> R) -> R {
-    let stay = Stay;
-    let result = act();
-    std::mem::forget(stay);
-    result
 }
 
 /// What a callable returns.
