@@ -63,6 +63,15 @@ def test_a_direct_set_raises_and_leaves_what_was_there():
     assert cache.get("key") == [1]
 
 
+def test_of_several_values_all_are_stored_or_none():
+    cache = InMemoryCache(serializer=JSONSerializer())
+    with pytest.raises(SerializationError):
+        cache.set_many({"a": 1, "b": "two", "c": {3}})
+    assert len(cache) == 0
+    cache.set_many({"a": 1, "b": "two"}, 60)
+    assert cache.get_many(["a", "b"]) == {"a": 1, "b": "two"} and cache.ttl("b") == 60
+
+
 @pytest.mark.parametrize("bad", [b"", b"\xc1", b"{", b"null", "text", 2**70, object()], ids=repr)
 def test_a_value_that_can_not_be_read_is_a_miss_and_is_replaced(bad, lines):
     base = InMemoryCache()

@@ -197,9 +197,7 @@ fn associated(key: &[u8], key_id: &str, coding: Coding) -> Vec<u8> {
 
 fn derive(key: &str) -> Result<Cipher, Error> {
     if key.is_empty() {
-        return Err(config(
-            "a key is empty: `generate_key()` makes a good one".to_owned(),
-        ));
+        return Err(config("a key is empty: `generate_key()` makes a good one".to_owned()));
     }
     Cipher::derive(key)
 }

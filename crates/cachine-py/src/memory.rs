@@ -234,6 +234,25 @@ impl Memory {
         inner.view.set(key, Value { value: stored, ttl, tags: &tags, weight }).or_raise(py)
     }
 
+    /// Store several values, pairs of key and value: all of them or, where one can't be kept, none.
+    fn _set_many(
+        &self,
+        py: Python<'_>,
+        items: Vec<(Bound<'_, PyAny>, Bound<'_, PyAny>)>,
+        ttl: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let ttl = convert::optional_span(ttl, "ttl")?;
+        let mut ready = Vec::with_capacity(items.len());
+        for (key, value) in &items {
+            let key = convert::key(key, "set_many")?;
+            let stored = self.write(py, "set_many", key, value, None)?;
+            let weight = self.weigh(py, key, &stored)?;
+            ready.push((key, Value { value: stored, ttl, tags: &[], weight }));
+        }
+        let view = self.view()?;
+        ready.into_iter().try_for_each(|(key, value)| view.set(key, value).or_raise(py))
+    }
+
     /// Remove a key; True when a live entry was removed.
     fn delete(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.view()?.delete(convert::key(key, "delete")?).or_raise(py)

@@ -279,8 +279,12 @@ class InMemoryCache(_Shared[V], _core.Memory[V]):
         return found
 
     def set_many(self, mapping: Mapping[str, V], ttl: TTL = None) -> None:
-        """Store several values; nothing is stored when one of the keys is no key."""
-        for key, value in _items(self, mapping):
+        """Store several values: none when one of the keys is no key or a value can't be kept."""
+        items = _items(self, mapping)
+        if type(self).set is _core.Memory.set:
+            self._set_many(items, ttl)
+            return
+        for key, value in items:
             self.set(key, value, ttl)
 
     def delete_many(self, keys: Strings) -> int:
@@ -423,9 +427,8 @@ class AsyncInMemoryCache(_Shared[V]):
         return found
 
     async def set_many(self, mapping: Mapping[str, V], ttl: TTL = None) -> None:
-        """Store several values; nothing is stored when one of the keys is no key."""
-        for key, value in _items(self, mapping):
-            _core.Memory.set(self, key, value, ttl)
+        """Store several values: none when one of the keys is no key or a value can't be kept."""
+        self._set_many(_items(self, mapping), ttl)
 
     async def delete_many(self, keys: Strings) -> int:
         """Remove several keys; how many live entries there were."""

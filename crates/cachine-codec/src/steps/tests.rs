@@ -87,7 +87,10 @@ fn what_is_encrypted_is_not_read_without_encryption() {
     let stored =
         encrypting(key("a")).write(b"users:1", &Meta::default(), &json(b"{}")).unwrap().bytes;
     let message = integrity_error(Steps::default().read(b"users:1", &stored));
-    assert!(message.contains("is encrypted: read it through a cache that has the key"), "{message}");
+    assert!(
+        message.contains("is encrypted: read it through a cache that has the key"),
+        "{message}"
+    );
     assert!(message.contains("\"users:1\""), "{message}");
 }
 
