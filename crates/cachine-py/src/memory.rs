@@ -235,6 +235,7 @@ impl Memory {
     }
 
     /// Store several values, pairs of key and value: all of them or, where one can't be kept, none.
+    #[expect(clippy::needless_pass_by_value, reason = "what pyo3 makes of a list")]
     fn _set_many(
         &self,
         py: Python<'_>,
