@@ -226,14 +226,16 @@ def _computed(
         try:
             leaders[flight] = get_ident()
             held.set((*before, flight))
-            value = function(*args, **kwargs)
-        except Exception as error:
-            ring(call.fail((error, error.__traceback__)))
-            raise
+            try:
+                value = function(*args, **kwargs)
+            except Exception as error:
+                ring(call.fail((error, error.__traceback__)))
+                raise
+            # Still a part of the computation: a serializer may ask for the key that it writes.
+            return value, plan.settle(call, value)
         finally:
             held.set(before)
             leaders.pop(flight, None)
-        return value, plan.settle(call, value)
     except BaseException:
         leaders.pop(flight, None)  # Even an interrupted clean-up ends here.
         # What is no failure of the function, such as a thread that is told to stop, does not stop

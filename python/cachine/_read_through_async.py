@@ -153,17 +153,19 @@ async def _computed(
             leaders[flight] = get_ident()
             if flight not in before:
                 held.set((*before, flight))
-            value = function(*args, **kwargs)
-            if hasattr(value, "__await__"):
-                value = await value
-        except Exception as error:
-            ring(call.fail((error, error.__traceback__)))
-            raise
+            try:
+                value = function(*args, **kwargs)
+                if hasattr(value, "__await__"):
+                    value = await value
+            except Exception as error:
+                ring(call.fail((error, error.__traceback__)))
+                raise
+            # Still a part of the computation: a serializer may ask for the key that it writes.
+            return value, plan.settle(call, value)
         finally:
             if held.get() is not before:
                 held.set(before)
             leaders.pop(flight, None)
-        return value, plan.settle(call, value)
     except BaseException:
         # Cancelled, or its loop is ending: one of those who wait takes over.
         leaders.pop(flight, None)

@@ -271,6 +271,7 @@ class EncryptionMiddleware(_Middleware):
             for each in [key_id, *old]:
                 if not isinstance(each, str):
                     raise TypeError(f"key_id must be a str, not {type(each).__name__}")
+                _checked_text("key_id", each)
             if key_id in old:
                 raise ConfigError(
                     f"key_id={key_id!r} is in old_keys too: give the new key a name of its own"
@@ -297,10 +298,21 @@ def _checked_size(name: str, value: Any, least: int) -> None:
         raise ConfigError(f"{name}={value}: give a number of bytes, at least {least}")
 
 
+def _checked_text(name: str, text: str) -> None:
+    from cachine.exceptions import ConfigError
+
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Not from it: it holds the text.
+        raise ConfigError(f"{name} has an unpaired surrogate: give other characters") from None
+
+
 def _checked_key(name: str, key: Any) -> None:
     if not isinstance(key, str):
         hint = ": decode it first" if isinstance(key, (bytes, bytearray)) else ""
         raise TypeError(f"{name} must be a str, not {type(key).__name__}{hint}")
+    _checked_text(name, key)
     if 0 < len(key) < _SHORT_KEY:
         import warnings
 

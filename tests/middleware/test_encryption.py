@@ -93,6 +93,9 @@ def test_an_object_that_stands_unencrypted_is_never_returned():
         ({"key": ""}, ConfigError, "key"),
         ({"key": b"bytes"}, TypeError, "decode"),
         ({"key": None}, TypeError, "key"),
+        ({"key": SECRET + "\ud800"}, ConfigError, "key has an unpaired surrogate"),
+        ({"key": SECRET, "old_keys": {"a": SECRET + "\ud800"}}, ConfigError, "surrogate"),
+        ({"key": SECRET, "key_id": "x\ud800"}, ConfigError, "key_id has an unpaired"),
         ({"key": SECRET, "key_id": ""}, ConfigError, "key_id"),
         ({"key": SECRET, "key_id": 1}, TypeError, "key_id"),
         ({"key": SECRET, "key_id": "x" * 256}, ConfigError, "key_id"),
@@ -101,12 +104,13 @@ def test_an_object_that_stands_unencrypted_is_never_returned():
         ({"key": SECRET, "old_keys": {"v1": SECRET}}, ConfigError, "old_keys"),
         ({"key": SECRET, "old_keys": {"v0": 5}}, TypeError, "old_keys"),
     ],
-    ids=repr,
+    ids=ascii,
 )
 def test_wrong_options_are_refused_at_once(options, error, says):
     with pytest.raises(error, match=says) as raised:
         EncryptionMiddleware(InMemoryCache(), **options)
-    assert SECRET not in str(raised.value)
+    assert SECRET not in str(raised.value) + repr(raised.value) + repr(vars(raised.value))
+    assert raised.value.__cause__ is None
 
 
 def test_a_short_key_is_taken_with_a_warning():

@@ -98,8 +98,11 @@ def test_errors_are_counted_and_are_no_hits():
         cache.get("bad")
     with pytest.raises(SerializationError):
         cache.set("worse", object())
+    cache.set("int", 5)
+    with pytest.raises(SerializationError):
+        cache.incr("int")
     stats = cache.get_stats()
-    assert (stats["hits"], stats["misses"], stats["errors"], stats["sets"]) == (0, 0, 2, 0)
+    assert (stats["hits"], stats["misses"], stats["errors"], stats["sets"]) == (0, 0, 3, 1)
 
 
 def test_a_bad_entry_is_one_miss_and_one_error_of_a_function():
@@ -156,4 +159,8 @@ def test_every_read_of_a_measured_cache_is_timed():
     compute()
     cache.reset_stats()
     compute()
+    assert cache.get_stats()["avg_latency_ms"] > 0
+    cache.set("key", 1)
+    cache.reset_stats()
+    cache.get_or_set("key", int)
     assert cache.get_stats()["avg_latency_ms"] > 0

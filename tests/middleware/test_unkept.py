@@ -63,6 +63,24 @@ def test_a_direct_set_raises_and_leaves_what_was_there():
     assert cache.get("key") == [1]
 
 
+def test_a_serializer_that_asks_for_the_key_it_writes_does_not_wait_for_itself():
+    class Asking:
+        asked = 0
+
+        def dumps(self, value):
+            self.asked += 1
+            if self.asked < 5:
+                assert cache.get_or_set("key", lambda: "inner") == "inner"
+            return value.encode()
+
+        def loads(self, data):
+            return data.decode()
+
+    cache = InMemoryCache(serializer=Asking())
+    assert cache.get_or_set("key", lambda: "outer") == "outer"
+    assert cache.get("key") in ("outer", "inner")
+
+
 def test_of_several_values_all_are_stored_or_none():
     cache = InMemoryCache(serializer=JSONSerializer())
     with pytest.raises(SerializationError):

@@ -141,7 +141,18 @@ fn python(stages: &mut Stages, selection: &Selection) {
             let venv = Venv::ready(&newest, "venv-typing", &["tests/requirements-typing.txt"])?;
             command::run(venv.python().arg("tests/typing/run.py"))
         });
+        published(stages);
     }
+}
+
+/// How a process ends depends on what the optimizer made of the extension: those tests run on the
+/// published build as well.
+fn published(stages: &mut Stages) {
+    stages.count("published build", || {
+        let newest = Interpreter::newest()?;
+        extension::build(&newest, Profile::Release)?;
+        pytest::run(&newest, &["-k".to_owned(), "exit or fork".to_owned()])
+    });
 }
 
 #[cfg(test)]

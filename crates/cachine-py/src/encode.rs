@@ -21,6 +21,7 @@ use pyo3::types::{
 use crate::convert::type_name;
 use crate::host::stay;
 use crate::identity::{Anchor, Identities};
+use crate::values::outside;
 
 /// Deeper nesting is refused: a key is not meant to hold a document, and a cycle never ends.
 const DEEPEST: u32 = 100;
@@ -331,7 +332,8 @@ fn known_parts<'py>(
     }
     // A subclass that is none itself may have attributes of which the fields know nothing.
     if class.getattr("__dict__")?.contains("__dataclass_fields__")? {
-        let fields = object.py().import("dataclasses")?.call_method1("fields", (class,))?;
+        let fields = object.py().import("dataclasses")?.getattr("fields")?;
+        let fields = outside::call_one(&fields, class.as_any())?;
         return fields_of(object, fields.try_iter()?.map(|field| field?.getattr("name"))).map(Some);
     }
     if class.hasattr("__pydantic_validator__")? && class.hasattr("__pydantic_extra__")? {
@@ -425,7 +427,9 @@ fn standard_parts<'py>(
         // One that was read from a file has no name, and is none but itself.
         ("zoneinfo", "ZoneInfo") if object.getattr("key")?.is_none() => return Ok(None),
         ("zoneinfo", "ZoneInfo") => attributes(&["key"]),
-        ("pathlib" | "pathlib._local", _) => Ok(vec![object.call_method0("__fspath__")?]),
+        ("pathlib" | "pathlib._local", _) => {
+            Ok(vec![stay::call_bare(&object.getattr("__fspath__")?)?])
+        }
         ("builtins", "bytearray") => {
             Ok(vec![PyBytes::new(py, &object.extract::<Vec<u8>>()?).into_any()])
         }

@@ -10,6 +10,7 @@
 //! | `convert`, `errors` | arguments in, exceptions out |
 //! | `host`, `gil`, `fork` | what the interpreter asks of whoever holds its objects |
 //! | `clock` | a clock that tests move |
+//! | `unwinding` | functions of the interpreter that a dying thread unwinds through |
 //! | `raw` | the two types that are made by hand, and nearly all unsafe code |
 
 mod binding;
@@ -27,6 +28,7 @@ mod identity;
 mod memory;
 mod raw;
 mod steps;
+mod unwinding;
 mod values;
 
 use pyo3::prelude::*;

@@ -437,11 +437,17 @@ impl Memory {
         let key = convert::key(key, "get_or_set")?;
         let inner = self.inner()?;
         inner.view.open("get_or_set").or_raise(py)?;
-        let found = inner.view.get_fresh(key, |stored| stored.get(py));
-        let (Some(stored), Some(form)) = (&found, &inner.form) else {
-            return Ok(found.unwrap_or(default));
+        let view = &*inner.view;
+        let started = view.counters().times_all().then(|| view.store().now());
+        let found = view.get_fresh(key, |stored| stored.get(py));
+        let read = match (&found, &inner.form) {
+            (Some(stored), Some(form)) => form.get().read(view, key, stored.bind(py)),
+            _ => Ok(found.unwrap_or(default.clone_ref(py)).into_bound(py)),
         };
-        match form.get().read(&inner.view, key, stored.bind(py)) {
+        if let Some(started) = started {
+            view.counters().sample(view.store().now().saturating_sub(started));
+        }
+        match read {
             Ok(value) => Ok(value.unbind()),
             Err(error) => errors::forgive(py, error).map(|_| {
                 inner.view.filling(None).retract(); // The call that follows counts it.

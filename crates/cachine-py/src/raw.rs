@@ -18,14 +18,6 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 
 use crate::function::arguments;
 
-unsafe extern "C-unwind" {
-    /// The interpreter's own, declared as what it is: a call that a dying thread unwinds through.
-    pub(crate) fn PyObject_CallFunctionObjArgs(
-        callable: *mut ffi::PyObject,
-        ...
-    ) -> *mut ffi::PyObject;
-}
-
 /// A slot of a type.
 pub(crate) fn slot(slot: c_int, pfunc: *mut c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot, pfunc }

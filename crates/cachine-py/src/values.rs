@@ -27,7 +27,7 @@ mod known;
 mod lossy;
 mod make;
 mod moment;
-mod outside;
+pub(crate) mod outside;
 mod pickle;
 mod plain;
 mod registry;

@@ -11,23 +11,10 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-unsafe extern "C-unwind" {
-    fn Py_DecRef(object: *mut ffi::PyObject);
-    fn PyObject_GetIter(object: *mut ffi::PyObject) -> *mut ffi::PyObject;
-    fn PyIter_Next(iterator: *mut ffi::PyObject) -> *mut ffi::PyObject;
-    fn PyObject_CallFunctionObjArgs(callable: *mut ffi::PyObject, ...) -> *mut ffi::PyObject;
-    fn PyDict_GetItemWithError(
-        table: *mut ffi::PyObject,
-        key: *mut ffi::PyObject,
-    ) -> *mut ffi::PyObject;
-    fn PyDict_SetDefault(
-        table: *mut ffi::PyObject,
-        key: *mut ffi::PyObject,
-        value: *mut ffi::PyObject,
-    ) -> *mut ffi::PyObject;
-    fn PyObject_Hash(object: *mut ffi::PyObject) -> ffi::Py_hash_t;
-    fn PyDict_DelItem(table: *mut ffi::PyObject, key: *mut ffi::PyObject) -> std::ffi::c_int;
-}
+use crate::unwinding::{
+    Py_DecRef, PyDict_DelItem, PyDict_GetItemWithError, PyDict_SetDefault, PyIter_Next,
+    PyObject_GetIter, PyObject_Hash, call_with_objects,
+};
 
 /// Stops a thread that is being unwound.
 struct Stay;
@@ -69,9 +56,8 @@ pub(crate) fn call<'py>(
     let end = std::ptr::null_mut::<ffi::PyObject>();
     // SAFETY: live objects and the null that ends them; a new reference or an error comes back.
     unsafe {
-        let made = staying(|| {
-            PyObject_CallFunctionObjArgs(callable.as_ptr(), one.as_ptr(), two.as_ptr(), end)
-        });
+        let made =
+            staying(|| call_with_objects()(callable.as_ptr(), one.as_ptr(), two.as_ptr(), end));
         Bound::from_owned_ptr_or_err(callable.py(), made)
     }
 }
@@ -81,7 +67,7 @@ pub(crate) fn call_bare<'py>(callable: &Bound<'py, PyAny>) -> PyResult<Bound<'py
     let end = std::ptr::null_mut::<ffi::PyObject>();
     // SAFETY: a live object and the null that ends the arguments; a new reference or an error.
     unsafe {
-        let made = staying(|| PyObject_CallFunctionObjArgs(callable.as_ptr(), end));
+        let made = staying(|| call_with_objects()(callable.as_ptr(), end));
         Bound::from_owned_ptr_or_err(callable.py(), made)
     }
 }

@@ -1,6 +1,7 @@
 //! Counters: ints that many add to at once.
 
 use cachine::Value;
+use cachine::core::stats::Tally;
 use cachine_codec::stored;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt};
@@ -30,7 +31,8 @@ impl Memory {
             let stored = view.peek(key, |value| value.get(py));
             let before = match &stored {
                 None => 0,
-                Some(value) => counter(value.bind(py), form.is_some(), operation)?,
+                Some(value) => counter(value.bind(py), form.is_some(), operation)
+                    .inspect_err(|_| Tally::of(view.counters()).error())?,
             };
             let Ok(after) = i64::try_from(i128::from(before) + delta) else {
                 let message = format!(

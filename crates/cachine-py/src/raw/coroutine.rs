@@ -15,8 +15,13 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
 use super::function::FunctionObject;
-use super::{PyObject_CallFunctionObjArgs, guarded, make_type, no_slot, pack, slot};
+use super::{guarded, make_type, no_slot, pack, slot};
 use crate::function::arguments;
+#[cfg(Py_3_10)]
+use crate::unwinding::PyIter_Send;
+#[cfg(not(Py_3_10))]
+use crate::unwinding::call_method;
+use crate::unwinding::{PyObject_CallObject, call_with_objects};
 
 #[repr(C)]
 struct CallObject {
@@ -187,7 +192,7 @@ unsafe fn step(this: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped {
             }
             let end: *mut ffi::PyObject = null_mut();
             let (miss, function) = ((*core).miss.as_ptr(), (*call).function);
-            let inner = PyObject_CallFunctionObjArgs(miss, function, args, kwargs, end);
+            let inner = call_with_objects()(miss, function, args, kwargs, end);
             ffi::Py_DECREF(args);
             ffi::Py_DECREF(kwargs);
             if inner.is_null() {
@@ -234,13 +239,6 @@ unsafe fn begin(call: *mut CallObject) -> *mut ffi::PyObject {
 /// One step of the coroutine of the glue.
 #[cfg(Py_3_10)]
 unsafe fn resume(inner: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped {
-    unsafe extern "C-unwind" {
-        fn PyIter_Send(
-            iterator: *mut ffi::PyObject,
-            sent: *mut ffi::PyObject,
-            result: *mut *mut ffi::PyObject,
-        ) -> c_int;
-    }
     let mut result = null_mut();
     // SAFETY: a live coroutine and a place for the result.
     let how = unsafe { PyIter_Send(inner, sent, &raw mut result) };
@@ -249,17 +247,9 @@ unsafe fn resume(inner: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped
 
 #[cfg(not(Py_3_10))]
 unsafe fn resume(inner: *mut ffi::PyObject, sent: *mut ffi::PyObject) -> Stepped {
-    unsafe extern "C-unwind" {
-        fn PyObject_CallMethod(
-            object: *mut ffi::PyObject,
-            name: *const std::ffi::c_char,
-            format: *const std::ffi::c_char,
-            ...
-        ) -> *mut ffi::PyObject;
-    }
     // SAFETY: a live coroutine, called as Python would call it.
     unsafe {
-        let result = PyObject_CallMethod(inner, c"send".as_ptr(), c"(O)".as_ptr(), sent);
+        let result = call_method()(inner, c"send".as_ptr(), c"(O)".as_ptr(), sent);
         if !result.is_null() {
             return Stepped { result, how: 1 };
         }
@@ -333,7 +323,7 @@ unsafe extern "C-unwind" fn send(
             ffi::PyErr_SetObject(stop, stepped.result);
         } else {
             let end: *mut ffi::PyObject = null_mut();
-            let exception = PyObject_CallFunctionObjArgs(stop, stepped.result, end);
+            let exception = call_with_objects()(stop, stepped.result, end);
             if !exception.is_null() {
                 ffi::PyErr_SetObject(stop, exception);
                 ffi::Py_DECREF(exception);
@@ -420,12 +410,6 @@ unsafe fn method(
     name: &std::ffi::CStr,
     args: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    unsafe extern "C-unwind" {
-        fn PyObject_CallObject(
-            callable: *mut ffi::PyObject,
-            args: *mut ffi::PyObject,
-        ) -> *mut ffi::PyObject;
-    }
     // SAFETY: live objects; the method's reference is released after the call.
     unsafe {
         let callable = ffi::PyObject_GetAttrString(object, name.as_ptr());

@@ -9,8 +9,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 
-use super::{PyObject_CallFunctionObjArgs, flag, guarded, make_type, no_slot, offset, pack, slot};
+use super::{flag, guarded, make_type, no_slot, offset, pack, slot};
 use crate::function::{FunctionCore, arguments};
+use crate::unwinding::call_with_objects;
 
 /// How vectorcall calls, with a frame that may be unwound.
 type Vectorcall = unsafe extern "C-unwind" fn(
@@ -139,7 +140,7 @@ unsafe extern "C-unwind" fn vectorcall(
         }
         let miss = (*(*this.cast::<FunctionObject>()).core).miss.as_ptr();
         let end: *mut ffi::PyObject = null_mut();
-        let result = PyObject_CallFunctionObjArgs(miss, this, args, kwargs, end);
+        let result = call_with_objects()(miss, this, args, kwargs, end);
         ffi::Py_DECREF(args);
         ffi::Py_DECREF(kwargs);
         result
@@ -182,7 +183,7 @@ unsafe extern "C-unwind" fn bind(
         let bound = BOUND.get(Python::assume_attached());
         let bound = bound.map_or(null_mut(), Py::as_ptr);
         let end: *mut ffi::PyObject = null_mut();
-        PyObject_CallFunctionObjArgs(bound, this, instance, end)
+        call_with_objects()(bound, this, instance, end)
     }
 }
 

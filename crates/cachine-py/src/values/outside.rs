@@ -14,32 +14,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::host::stay::{self, staying};
-
-unsafe extern "C-unwind" {
-    fn PyObject_Call(
-        callable: *mut ffi::PyObject,
-        arguments: *mut ffi::PyObject,
-        keywords: *mut ffi::PyObject,
-    ) -> *mut ffi::PyObject;
-    fn PyObject_GetAttr(object: *mut ffi::PyObject, name: *mut ffi::PyObject)
-    -> *mut ffi::PyObject;
-    fn PyObject_GenericGetAttr(
-        object: *mut ffi::PyObject,
-        name: *mut ffi::PyObject,
-    ) -> *mut ffi::PyObject;
-    fn PyObject_GenericSetAttr(
-        object: *mut ffi::PyObject,
-        name: *mut ffi::PyObject,
-        value: *mut ffi::PyObject,
-    ) -> c_int;
-    fn PyDict_SetItem(
-        table: *mut ffi::PyObject,
-        key: *mut ffi::PyObject,
-        value: *mut ffi::PyObject,
-    ) -> c_int;
-    fn PySet_Add(set: *mut ffi::PyObject, item: *mut ffi::PyObject) -> c_int;
-    fn PySequence_List(iterable: *mut ffi::PyObject) -> *mut ffi::PyObject;
-}
+use crate::unwinding::{
+    PyDict_SetItem, PyObject_Call, PyObject_GenericGetAttr, PyObject_GenericSetAttr,
+    PyObject_GetAttr, PySequence_List, PySet_Add,
+};
 
 /// What a callable returns.
 pub(super) fn call<'py>(
@@ -56,7 +34,7 @@ pub(super) fn call<'py>(
 }
 
 /// What a callable returns for one argument.
-pub(super) fn call_one<'py>(
+pub(crate) fn call_one<'py>(
     callable: &Bound<'py, PyAny>,
     argument: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
