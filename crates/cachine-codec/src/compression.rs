@@ -28,7 +28,7 @@ pub enum Algorithm {
     Zlib = 2,
     /// Zstandard (RFC 8878), one frame with a content checksum.
     Zstd = 3,
-    /// A block of LZ4, without the LZ4 frame. It has no checksum.
+    /// A block of LZ4, then the xxHash32 of its content, little-endian.
     Lz4 = 4,
 }
 

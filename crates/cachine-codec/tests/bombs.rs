@@ -57,10 +57,15 @@ fn zstd(expanded: usize) -> Vec<u8> {
         .concat()
 }
 
-fn lz4(expanded: usize) -> Vec<u8> {
+fn lz4(expanded: usize, xxhash: u32) -> Vec<u8> {
     // One literal and a copy from one byte back, whose length goes on in bytes of 255.
     let more = vec![0xFF; expanded / 255];
-    [&[0x1F, 0, 1, 0], &more[..], &[0, 0x50, 0, 0, 0, 0, 0]].concat()
+    [&[0x1F, 0, 1, 0], &more[..], &[0, 0x50, 0, 0, 0, 0, 0], &xxhash.to_le_bytes()].concat()
+}
+
+/// What its lengths add up to.
+fn lengths_of_lz4(expanded: usize) -> usize {
+    1 + 4 + 15 + 255 * (expanded / 255) + 5
 }
 
 struct Bomb {
@@ -70,19 +75,22 @@ struct Bomb {
 }
 
 /// Each with the checksums of DEFLATE's two wrappings, which stand behind what never gets that far.
-fn bombs(expanded: usize, crc32: u32, adler32: u32) -> [Bomb; 4] {
+fn bombs(expanded: usize, crc32: u32, adler32: u32, xxhash: u32) -> [Bomb; 4] {
     let (deflate, deflated) = (deflate(expanded), deflated(expanded));
     let size = u32::try_from(deflated).unwrap().to_le_bytes();
     let gzip =
         [&[0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF], &deflate[..], &crc32.to_le_bytes(), &size]
             .concat();
     let zlib = [&[0x78, 0x9C], &deflate[..], &adler32.to_be_bytes()].concat();
-    let lengths_of_lz4 = 1 + 4 + 15 + 255 * (expanded / 255) + 5;
     [
         Bomb { algorithm: Algorithm::Gzip, compressed: gzip, becomes: deflated },
         Bomb { algorithm: Algorithm::Zlib, compressed: zlib, becomes: deflated },
         Bomb { algorithm: Algorithm::Zstd, compressed: zstd(expanded), becomes: expanded },
-        Bomb { algorithm: Algorithm::Lz4, compressed: lz4(expanded), becomes: lengths_of_lz4 },
+        Bomb {
+            algorithm: Algorithm::Lz4,
+            compressed: lz4(expanded, xxhash),
+            becomes: lengths_of_lz4(expanded),
+        },
     ]
 }
 
@@ -108,7 +116,7 @@ fn peak() -> u64 {
 /// One test, because the peak is that of the whole process.
 #[test]
 fn a_bomb_is_refused_whatever_length_it_declares_and_takes_no_memory() {
-    let bombs = bombs(EXPANDED, 0, 0);
+    let bombs = bombs(EXPANDED, 0, 0, 0);
     for Bomb { algorithm, compressed, becomes } in &bombs {
         // The truth, which is over the limit, and more than anybody has.
         for length in [*becomes as u64, u64::MAX, 1 << 63, (64 << 20) + 1] {
@@ -140,7 +148,9 @@ fn a_bomb_that_is_small_enough_goes_off() {
     });
     // Of zeros: the first sum stays 1, the second counts them.
     let adler32 = u32::try_from(zeros.len() % 65521).unwrap() << 16 | 1;
-    for Bomb { algorithm, compressed, becomes } in bombs(expanded, crc32, adler32) {
+    let zeros_of_lz4 = vec![0_u8; lengths_of_lz4(expanded)];
+    let xxhash = twox_hash::XxHash32::oneshot(0, &zeros_of_lz4);
+    for Bomb { algorithm, compressed, becomes } in bombs(expanded, crc32, adler32, xxhash) {
         let stored = entry(algorithm, becomes as u64, &compressed);
         let (_, payload) = Steps::default().read(b"k", &stored).unwrap();
         let Payload::Bytes { bytes, .. } = payload else { panic!("{algorithm} became an integer") };

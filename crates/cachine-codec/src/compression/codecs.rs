@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use cachine_core::error::{Error, ErrorKind};
 use flate2::bufread::{GzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
+use twox_hash::XxHash32;
 use zstd_rs::{CompressionConfig, Compressor, Decompressor};
 
 use super::{Algorithm, damaged};
@@ -41,7 +42,11 @@ pub(super) fn pack(algorithm: Algorithm, level: i32, payload: &[u8]) -> Result<V
                 .map_err(|error| failed(algorithm, error))?;
             Ok(packed)
         }
-        Algorithm::Lz4 => Ok(lz4_flex::block::compress(payload)),
+        Algorithm::Lz4 => {
+            let mut packed = lz4_flex::block::compress(payload);
+            packed.extend_from_slice(&checksum(payload));
+            Ok(packed)
+        }
     }
 }
 
@@ -69,9 +74,22 @@ pub(super) fn unpack(algorithm: Algorithm, packed: &[u8], length: usize) -> Resu
             ended(algorithm, packed.len() - used, payload)
         }
         Algorithm::Lz4 => {
-            lz4_flex::block::decompress(packed, length).map_err(|error| refused(algorithm, error))
+            let Some((block, sum)) = packed.split_last_chunk() else {
+                return Err(damaged(format!("{algorithm} ends within its checksum")));
+            };
+            let payload = lz4_flex::block::decompress(block, length)
+                .map_err(|error| refused(algorithm, error))?;
+            if checksum(&payload) != *sum {
+                return Err(damaged(format!("{algorithm} has another checksum")));
+            }
+            Ok(payload)
         }
     }
+}
+
+/// What stands behind a block of LZ4, which has none of its own: the checksum that LZ4's frames use.
+fn checksum(payload: &[u8]) -> [u8; 4] {
+    XxHash32::oneshot(0, payload).to_le_bytes()
 }
 
 /// Reads to the end of the stream, where its checksum is, but never more than a byte past `length`.
