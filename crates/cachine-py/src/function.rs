@@ -113,12 +113,12 @@ impl FunctionCore {
     ) -> PyResult<Looked> {
         let store = cache.view.store();
         let started = cache.view.counters().times_all().then(|| store.now());
-        let Some(stored) = store.get_fresh(key, tally, |stored| stored.get(py)) else {
-            return Ok(elsewhere());
-        };
-        let read = match &cache.form {
-            None => Ok(stored.into_ptr()),
-            Some(form) => form.get().read_at(key, stored.bind(py)).map(Bound::into_ptr),
+        let read = match (store.get_fresh(key, tally, |stored| stored.get(py)), &cache.form) {
+            (None, _) => Ok(elsewhere()),
+            (Some(stored), None) => Ok(stored.into_ptr()),
+            (Some(stored), Some(form)) => {
+                form.get().read_at(key, stored.bind(py)).map(Bound::into_ptr)
+            }
         };
         if let Some(started) = started {
             cache.view.counters().sample(store.now().saturating_sub(started));
