@@ -39,7 +39,7 @@ class _Middleware:
     _wrapped: Any
     _options: str
 
-    def __new__(cls, cache: Any, *_args: Any, **_kwargs: Any) -> Any:
+    def __new__(cls, cache: Any = None, *_args: Any, **_kwargs: Any) -> Any:
         return _core.Memory.__new__(_wrapper(cls, cache))
 
     if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class CompressionMiddleware(_Middleware):
         cache: the cache to wrap.
         algorithm: ``"gzip"``, ``"zlib"``, ``"zstd"`` or ``"lz4"``.
         level: how hard to try: 0 to 9 for gzip and zlib (6 if None), 1 to 22 for zstd (3 if None);
-            lz4 has no levels.
+            lz4 has no levels. Levels of zstd above 9 are slow, and not always smaller.
         min_size: bytes; smaller values stay as they are.
         max_decompressed_size: bytes; what would become larger is neither stored nor read, so that a
             small value can't fill the memory.
@@ -233,8 +233,8 @@ class EncryptionMiddleware(_Middleware):
             cls,
             cache: InMemoryCache[V],
             key: str,
-            key_id: str = "v1",
             *,
+            key_id: str = "v1",
             old_keys: Mapping[str, str] | None = None,
             counters: str = "allow",
         ) -> _EncryptedInMemory[V]: ...
@@ -243,8 +243,8 @@ class EncryptionMiddleware(_Middleware):
             cls,
             cache: AsyncInMemoryCache[V],
             key: str,
-            key_id: str = "v1",
             *,
+            key_id: str = "v1",
             old_keys: Mapping[str, str] | None = None,
             counters: str = "allow",
         ) -> _EncryptedAsyncInMemory[V]: ...
@@ -256,8 +256,8 @@ class EncryptionMiddleware(_Middleware):
             self,
             cache: Any,
             key: str,
-            key_id: str = "v1",
             *,
+            key_id: str = "v1",
             old_keys: Mapping[str, str] | None = None,
             counters: str = "allow",
         ) -> None:
@@ -265,6 +265,9 @@ class EncryptionMiddleware(_Middleware):
 
             if counters not in ("allow", "refuse"):
                 raise ConfigError(f"counters={counters!r}: accepted are 'allow' and 'refuse'")
+            if old_keys is not None and not hasattr(old_keys, "keys"):
+                kind = type(old_keys).__name__
+                raise TypeError(f"old_keys must be a mapping of names to keys, not {kind}")
             old = dict(old_keys or {})
             for name, text in [("key", key), *((f"old_keys[{each!r}]", old[each]) for each in old)]:
                 _checked_key(name, text)
@@ -310,10 +313,14 @@ def _checked_text(name: str, text: str) -> None:
 
 def _checked_key(name: str, key: Any) -> None:
     if not isinstance(key, str):
-        hint = ": decode it first" if isinstance(key, (bytes, bytearray)) else ""
+        hint = ": give key.hex()" if isinstance(key, (bytes, bytearray)) else ""
         raise TypeError(f"{name} must be a str, not {type(key).__name__}{hint}")
     _checked_text(name, key)
-    if 0 < len(key) < _SHORT_KEY:
+    if not key:
+        from cachine.exceptions import ConfigError
+
+        raise ConfigError(f"{name} is empty: EncryptionMiddleware.generate_key() makes a good one")
+    if len(key) < _SHORT_KEY:
         import warnings
 
         warnings.warn(

@@ -91,7 +91,7 @@ def test_an_object_that_stands_unencrypted_is_never_returned():
     ("options", "error", "says"),
     [
         ({"key": ""}, ConfigError, "key"),
-        ({"key": b"bytes"}, TypeError, "decode"),
+        ({"key": b"bytes"}, TypeError, "hex"),
         ({"key": None}, TypeError, "key"),
         ({"key": SECRET + "\ud800"}, ConfigError, "key has an unpaired surrogate"),
         ({"key": SECRET, "old_keys": {"a": SECRET + "\ud800"}}, ConfigError, "surrogate"),
@@ -100,7 +100,8 @@ def test_an_object_that_stands_unencrypted_is_never_returned():
         ({"key": SECRET, "key_id": 1}, TypeError, "key_id"),
         ({"key": SECRET, "key_id": "x" * 256}, ConfigError, "key_id"),
         ({"key": SECRET, "counters": "maybe"}, ConfigError, "counters='maybe'"),
-        ({"key": SECRET, "old_keys": {"v0": ""}}, ConfigError, "key"),
+        ({"key": SECRET, "old_keys": {"v0": ""}}, ConfigError, r"old_keys\['v0'\] is empty"),
+        ({"key": SECRET, "old_keys": ["v0"]}, TypeError, "old_keys must be a mapping"),
         ({"key": SECRET, "old_keys": {"v1": SECRET}}, ConfigError, "old_keys"),
         ({"key": SECRET, "old_keys": {"v0": 5}}, TypeError, "old_keys"),
     ],

@@ -216,7 +216,7 @@ def test_a_subclass_keeps_its_methods_and_its_attributes():
 def test_a_subclass_of_a_middleware_is_what_it_says():
     class Secret(EncryptionMiddleware):
         def __init__(self, cache):
-            super().__init__(cache, KEY, "mine")
+            super().__init__(cache, KEY, key_id="mine")
 
     cache = Secret(AsyncInMemoryCache())
     assert isinstance(cache, Secret) and isinstance(cache, AsyncInMemoryCache)
@@ -231,3 +231,9 @@ def test_views_of_one_store_see_each_other(cache):
     assert base.exists("key") and base.delete("key")
     assert cache.get("key") is None
     assert cache.wrapped.ping_ok()
+
+
+def test_a_middleware_without_a_cache_says_what_it_wraps():
+    for kind in (CompressionMiddleware, EncryptionMiddleware, MetricsMiddleware):
+        with pytest.raises(TypeError, match=f"{kind.__name__} wraps a cache"):
+            kind()

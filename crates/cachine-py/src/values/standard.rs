@@ -192,8 +192,9 @@ pub(super) fn refuse(object: &Bound<'_, PyAny>, rules: &Rules<'_>) -> Stop {
         let name = class.name().map_or_else(|_| "cls".to_owned(), |name| name.to_string());
         if rules.registry.is_some() {
             format!(
-                "register its class first, with serializer.register({name}), or name it in the \
-                 return annotation of the cached function"
+                "register its class first, with serializer.register({name}) on the \
+                 ExactSerializer that the cache is made with (serializer=...); of a function, \
+                 the return annotation can name it"
             )
         } else {
             format!("ExactSerializer keeps it after register({name}){lossy}")
