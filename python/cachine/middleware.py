@@ -194,7 +194,9 @@ class CompressionMiddleware(_Middleware):
             if level is not None:
                 _checked_int("level", level)
                 if not -1000 < level < 1000:
-                    raise ConfigError(f"level={level}: levels are 0 to 9 for gzip and zlib, 1 to 22 for zstd")
+                    raise ConfigError(
+                        f"level={level}: levels are 0 to 9 for gzip and zlib, 1 to 22 for zstd"
+                    )
             _checked_size("min_size", min_size, 0)
             _checked_size("max_decompressed_size", max_decompressed_size, 1)
             step = _core.CompressionStep(algorithm, level, min_size, max_decompressed_size)
@@ -219,8 +221,8 @@ class EncryptionMiddleware(_Middleware):
             itself adds; ``"refuse"``: there are no counters, and nothing unencrypted is read.
 
     Raises:
-        ConfigError: an empty key, a ``key_id`` that is empty or too long, a cache that encrypts
-            already.
+        ConfigError: an empty key, a ``key_id`` that is empty, too long or in ``old_keys`` too, a
+            cache that encrypts already.
         TypeError: ``cache`` is no cache of this package, or an option has the wrong type.
 
     A key of fewer than 16 characters is taken with a warning.

@@ -10,11 +10,14 @@ import enum, sys, threading, time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import PurePosixPath
-from cachine import InMemoryCache, cached
+from cachine import InMemoryCache, _core, cached
 from cachine.middleware import CompressionMiddleware, EncryptionMiddleware
 from cachine.serializers import ExactSerializer
 
 sys.setswitchinterval(1e-6)
+clock = _core.FakeClock()
+clock.install()
+steps = 0
 
 class Slow:
     slow = True
@@ -40,13 +43,16 @@ cache = EncryptionMiddleware(CompressionMiddleware(base, algorithm="lz4"), key="
 slow = InMemoryCache(serializer=Slow())
 
 def forever():
+    global steps
     while True:
+        steps += 1
         work()
 
 def start():
     for _ in range(4):
         threading.Thread(target=forever, daemon=True).start()
-    time.sleep(.1)
+    while steps < 12:  # All are in the midst of it, and not for the first time.
+        time.sleep(0)
 """
 
 WORK = {
@@ -75,15 +81,20 @@ work = lambda: slow.get("key")
 start()
 """,
     "a refresh is written": """
-@cached(slow, ttl=0.01, stale_ttl=1000)
+@cached(slow, ttl=60, stale_ttl=1000)
 def compute():
     return "x"
 
 Slow.slow = False
 compute()
-time.sleep(.02)
+clock.advance(61)
+refreshing = threading.Event()
+dumps = Slow.dumps
+Slow.dumps = lambda self, value: (refreshing.set(), dumps(self, value))[1]
+Slow.loads = lambda self, data: "x"
 Slow.slow = True
 compute()
+assert refreshing.wait(20)
 """,
     "long values are compressed and encrypted": """
 value = ["some text"] * 50_000
