@@ -185,6 +185,12 @@ impl Counters {
         Self { inner: Some(Arc::clone(inner)), times_all: true, ..Self::default() }
     }
 
+    /// New counters for a view on the same cache: they count for themselves, and time as these do.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { times_all: self.times_all, ..Self::default() }
+    }
+
     /// Does something to these counters and to those further in.
     #[inline]
     fn chain(&self, mut act: impl FnMut(&Self)) {

@@ -78,7 +78,8 @@ impl<H: Host> View<H> {
     pub fn with_namespace(&self, name: &str) -> Result<Self, Error> {
         let store = Arc::clone(&self.store);
         let closed = Closed { store: Arc::clone(&self.closed.store), ..Closed::default() };
-        Ok(Self::on(store, self.namespace.child(name)?, Arc::default(), Arc::new(closed)))
+        let (namespace, counters) = (self.namespace.child(name)?, self.counters.beside());
+        Ok(Self::on(store, namespace, Arc::new(counters), Arc::new(closed)))
     }
 
     /// The same view for a cache that wraps this one: closing one closes the other. With
