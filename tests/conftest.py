@@ -17,6 +17,8 @@ import pytest
 import cachine
 from cachine import _core
 
+from servers import Server
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -26,6 +28,9 @@ PACKAGE = str(Path(cachine.__file__).absolute().parent.parent)
 #: A program that takes longer hangs; shorter than the limit of a test, so that it is ended and
 #: its output shown.
 LONGEST = 45.0
+
+#: The passwords of the default user and of the user ``app`` of ``redis_secured``.
+SECRETS = ("correct-horse-battery", "staple-tr0ub4dor")
 
 
 @pytest.fixture
@@ -45,6 +50,35 @@ def run() -> Callable[..., str]:
     wrote.
     """
     return _run
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Server]:
+    """A plain server that all tests share: what a test needs of it is a namespace or a database."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_secured() -> Iterator[Server]:
+    """A server with a password and with the user ``app``, who has another one, :data:`SECRETS`."""
+    password, other = SECRETS
+    with Server(password=password, users=[f"app on >{other} ~app:* +@all"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_tls() -> Iterator[Server]:
+    """A server whose port speaks TLS, with certificates made for this run."""
+    with Server(tls=True) as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Server]:
+    """A server of the test's own, to be frozen, killed and started again."""
+    with Server() as server:
+        yield server
 
 
 def _run(program: Path | str, *arguments: object, code: int = 0) -> str:

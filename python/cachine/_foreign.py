@@ -173,6 +173,16 @@ class Foreign:
         with self._lock:
             self.counts[what] += 1
 
+    def form(self, _kind: object) -> None:
+        """The cache has its own ways with values."""
+
+    def clear(self, _prefix: str, _has_builder: bool) -> Any:
+        """Only a store of ours knows which entries belong to a function."""
+        raise ConfigError(
+            f"cache_clear: {type(self.cache).__name__} does not know which entries belong to "
+            f"{self.plan.name}; use its own clear()"
+        )
+
     def reset_counts(self) -> None:
         """Start every counter at zero."""
         self.counts = {"hits": 0, "misses": 0, "coalesced": 0}

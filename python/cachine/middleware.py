@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from cachine._types import V
     from cachine.backends.inmemory import AsyncInMemoryCache, InMemoryCache
+    from cachine.backends.redis.async_ import AsyncRedisCache
+    from cachine.backends.redis.sync import RedisCache
 
 __all__ = ["CompressionMiddleware", "EncryptionMiddleware", "MetricsMiddleware"]
 
@@ -40,7 +42,8 @@ class _Middleware:
     _options: str
 
     def __new__(cls, cache: Any = None, *_args: Any, **_kwargs: Any) -> Any:
-        return _core.Memory.__new__(_wrapper(cls, cache))
+        kind = _wrapper(cls, cache)
+        return (_core.Memory if issubclass(kind, _core.Memory) else _core.Remote).__new__(kind)
 
     if TYPE_CHECKING:
         # Those below are hidden from checkers, which would look at them and not at __new__.
@@ -52,7 +55,9 @@ class _Middleware:
         step: _core.CompressionStep | _core.EncryptionStep | None,
         options: str = "",
     ) -> None:
-        _core.Memory._wrap(self, cache, step)  # type: ignore[arg-type]
+        # Past whatever a subclass makes of it.
+        base: Any = _core.Memory if isinstance(cache, _core.Memory) else _core.Remote
+        base._wrap(self, cache, step)
         self.__dict__.update(cache.__dict__)
         self._wrapped = cache
         self._options = options
@@ -78,7 +83,7 @@ class _Middleware:
 
 def _wrapper(middleware: type, cache: Any) -> type:
     """The class of a middleware around this kind of cache, made once for each pair."""
-    if not isinstance(cache, _core.Memory):
+    if not isinstance(cache, (_core.Memory, _core.Remote)):
         if isinstance(cache, type):
             raise TypeError(
                 f"{middleware.__name__} wraps a cache, not a class: write {cache.__name__}()"
@@ -123,6 +128,10 @@ class MetricsMiddleware(_Middleware):
         def __new__(cls, cache: InMemoryCache[V]) -> _MeasuredInMemory[V]: ...
         @overload
         def __new__(cls, cache: AsyncInMemoryCache[V]) -> _MeasuredAsyncInMemory[V]: ...
+        @overload
+        def __new__(cls, cache: RedisCache[V]) -> _MeasuredRedis[V]: ...
+        @overload
+        def __new__(cls, cache: AsyncRedisCache[V]) -> _MeasuredAsyncRedis[V]: ...
         def __new__(cls, cache: Any, *_args: Any, **_kwargs: Any) -> Any: ...
 
     if not TYPE_CHECKING:
@@ -174,6 +183,26 @@ class CompressionMiddleware(_Middleware):
             *,
             max_decompressed_size: int = 64 * 1024 * 1024,
         ) -> _CompressedAsyncInMemory[V]: ...
+        @overload
+        def __new__(
+            cls,
+            cache: RedisCache[V],
+            algorithm: str = "gzip",
+            level: int | None = None,
+            min_size: int = 1024,
+            *,
+            max_decompressed_size: int = 64 * 1024 * 1024,
+        ) -> _CompressedRedis[V]: ...
+        @overload
+        def __new__(
+            cls,
+            cache: AsyncRedisCache[V],
+            algorithm: str = "gzip",
+            level: int | None = None,
+            min_size: int = 1024,
+            *,
+            max_decompressed_size: int = 64 * 1024 * 1024,
+        ) -> _CompressedAsyncRedis[V]: ...
         def __new__(cls, cache: Any, *_args: Any, **_kwargs: Any) -> Any: ...
 
     if not TYPE_CHECKING:
@@ -250,6 +279,26 @@ class EncryptionMiddleware(_Middleware):
             old_keys: Mapping[str, str] | None = None,
             counters: str = "allow",
         ) -> _EncryptedAsyncInMemory[V]: ...
+        @overload
+        def __new__(
+            cls,
+            cache: RedisCache[V],
+            key: str,
+            *,
+            key_id: str = "v1",
+            old_keys: Mapping[str, str] | None = None,
+            counters: str = "allow",
+        ) -> _EncryptedRedis[V]: ...
+        @overload
+        def __new__(
+            cls,
+            cache: AsyncRedisCache[V],
+            key: str,
+            *,
+            key_id: str = "v1",
+            old_keys: Mapping[str, str] | None = None,
+            counters: str = "allow",
+        ) -> _EncryptedAsyncRedis[V]: ...
         def __new__(cls, cache: Any, *_args: Any, **_kwargs: Any) -> Any: ...
 
     if not TYPE_CHECKING:
@@ -336,7 +385,13 @@ if TYPE_CHECKING:
     # What wrapping gives, for checkers: at run time the classes are made for the kind of cache.
     class _MeasuredInMemory(MetricsMiddleware, InMemoryCache[V]): ...
     class _MeasuredAsyncInMemory(MetricsMiddleware, AsyncInMemoryCache[V]): ...
+    class _MeasuredRedis(MetricsMiddleware, RedisCache[V]): ...
+    class _MeasuredAsyncRedis(MetricsMiddleware, AsyncRedisCache[V]): ...
     class _CompressedInMemory(CompressionMiddleware, InMemoryCache[V]): ...
     class _CompressedAsyncInMemory(CompressionMiddleware, AsyncInMemoryCache[V]): ...
+    class _CompressedRedis(CompressionMiddleware, RedisCache[V]): ...
+    class _CompressedAsyncRedis(CompressionMiddleware, AsyncRedisCache[V]): ...
     class _EncryptedInMemory(EncryptionMiddleware, InMemoryCache[V]): ...
     class _EncryptedAsyncInMemory(EncryptionMiddleware, AsyncInMemoryCache[V]): ...
+    class _EncryptedRedis(EncryptionMiddleware, RedisCache[V]): ...
+    class _EncryptedAsyncRedis(EncryptionMiddleware, AsyncRedisCache[V]): ...

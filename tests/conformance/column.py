@@ -12,7 +12,7 @@ import time
 from cachine.middleware import CompressionMiddleware, EncryptionMiddleware, MetricsMiddleware
 from cachine.serializers import ExactSerializer
 
-from cachine import AsyncInMemoryCache, InMemoryCache, _read_through
+from cachine import AsyncInMemoryCache, AsyncRedisCache, InMemoryCache, RedisCache, _read_through, _remote
 
 #: The operations that an asynchronous cache has as coroutine functions.
 AWAITED = (
@@ -80,13 +80,25 @@ class Column:
     keeps_objects = True
     #: Whether ``incr`` counts on from an int that ``set`` wrote.
     counts_what_was_set = True
+    #: The last so many seconds of a life that a test can tell from its end: on a real server, real
+    #: time passes too.
+    moment = 0.001
+    #: Whether a result whose tags only it knows is stored when other tags were invalidated meanwhile.
+    stores_beside_other_tags = True
+    #: The fixture of the server that it needs.
+    server_fixture = None
 
-    def __init__(self, clock):
+    def __init__(self, clock, server=None):
         self.clock = clock
+        self.server = server
 
     def make(self, **options):
         """A new cache, empty, that is awaited."""
-        return self.awaited(self.cache_class(**options))
+        return self.awaited(self.plain(**options))
+
+    def plain(self, **options):
+        """The same as a user has it."""
+        return self.cache_class(**options)
 
     def awaited(self, cache):
         """The cache, with operations that can be awaited."""
@@ -123,7 +135,7 @@ class Column:
 
     def is_idle(self):
         """Whether no computation is under way in this process, not even a failing one."""
-        return not _read_through.leaders
+        return not _read_through.leaders and not _remote._backoff.running
 
     def gate(self):
         """A gate, closed, that a computation beside the test waits at."""
@@ -186,8 +198,8 @@ class AsBytes(InMemory):
 
     keeps_objects = False
 
-    def make(self, **options):
-        return super().make(serializer=ExactSerializer(), **options)
+    def plain(self, **options):
+        return super().plain(serializer=ExactSerializer(), **options)
 
 
 class Stacked(InMemory):
@@ -196,12 +208,54 @@ class Stacked(InMemory):
     keeps_objects = False
     counts_what_was_set = False
 
-    def make(self, **options):
-        return self.awaited(stacked(self.cache_class(**options)))
+    def plain(self, **options):
+        return stacked(super().plain(**options))
 
 
 class AsyncStacked(Stacked):
     cache_class = AsyncInMemoryCache
+    is_async = True
+
+
+class Redis(Column):
+    """A real server, whose data ages when the test says so."""
+
+    backend = "redis"
+    cache_class = RedisCache
+    keeps_objects = False
+    moment = 0.5
+    # Nothing tells a server beforehand which tags those will be.
+    stores_beside_other_tags = False
+    server_fixture = "redis_server"
+
+    def __init__(self, clock, server):
+        super().__init__(clock, server)
+        server.command("FLUSHALL")
+
+    def plain(self, **options):
+        return self.cache_class("127.0.0.1", self.server.port, **options)
+
+    def advance(self, seconds):
+        super().advance(seconds)
+        self.server.age(seconds)
+
+
+class AsyncRedis(Redis):
+    cache_class = AsyncRedisCache
+    is_async = True
+
+
+class StackedRedis(Redis):
+    """Every middleware around it."""
+
+    counts_what_was_set = False
+
+    def plain(self, **options):
+        return stacked(super().plain(**options))
+
+
+class AsyncStackedRedis(StackedRedis):
+    cache_class = AsyncRedisCache
     is_async = True
 
 
@@ -212,4 +266,14 @@ def stacked(cache):
     return MetricsMiddleware(cache)
 
 
-COLUMNS = (InMemory, AsyncInMemory, AsBytes, Stacked, AsyncStacked)
+COLUMNS = (
+    InMemory,
+    AsyncInMemory,
+    AsBytes,
+    Stacked,
+    AsyncStacked,
+    Redis,
+    AsyncRedis,
+    StackedRedis,
+    AsyncStackedRedis,
+)

@@ -22,7 +22,22 @@ def pytest_pyfunc_call(pyfuncitem):
 @pytest.fixture(params=COLUMNS, ids=lambda column: column.__name__)
 def column(request, clock):
     """One kind of cache."""
-    return request.param(clock)
+    kind = request.param
+    if kind.server_fixture is None:
+        return kind(clock)
+    return kind(clock, request.getfixturevalue(kind.server_fixture))
+
+
+@pytest.fixture
+def make(request, clock):
+    """Make a cache of a kind of column, as a user has it."""
+
+    def make(kind):
+        server = kind.server_fixture
+        server = () if server is None else (request.getfixturevalue(server),)
+        return kind(clock, *server).plain()
+
+    return make
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ asynchronous = pytest.mark.parametrize("kind", ASYNC, ids=lambda column: column.
 
 @asynchronous
 @pytest.mark.parametrize("operation", AWAITED)
-def test_every_operation_that_waits_is_a_coroutine_function(kind, operation):
+def test_every_operation_that_waits_is_a_coroutine_function(kind, operation, make):
     assert inspect.iscoroutinefunction(getattr(kind.cache_class, operation))
-    assert asyncio.iscoroutinefunction(getattr(kind.cache_class(), operation))
+    assert asyncio.iscoroutinefunction(getattr(make(kind), operation))
 
 
 @pytest.mark.parametrize("kind", COLUMNS, ids=lambda column: column.__name__)
@@ -56,8 +56,8 @@ def test_every_operation_says_what_it_does(operation):
 
 @asynchronous
 @pytest.mark.parametrize("operation", [*OPERATIONS, "ping", "ping_ok", "close"])
-def test_asyncio_run_takes_every_operation_as_it_is(kind, operation):
-    cache = kind.cache_class()
+def test_asyncio_run_takes_every_operation_as_it_is(kind, operation, make):
+    cache = make(kind)
     call = OPERATIONS.get(operation, lambda cache: getattr(cache, operation)())
     coroutine = call(cache)
     assert inspect.iscoroutine(coroutine)
@@ -65,9 +65,9 @@ def test_asyncio_run_takes_every_operation_as_it_is(kind, operation):
 
 
 @asynchronous
-def test_tasks_and_gather_take_operations_as_they_are(kind):
+def test_tasks_and_gather_take_operations_as_they_are(kind, make):
     async def main():
-        cache = kind.cache_class()
+        cache = make(kind)
         task = asyncio.get_running_loop().create_task(cache.set("a", 1))
         assert await task is None
         assert await asyncio.gather(cache.get("a"), cache.incr("b"), cache.exists("x")) == [
@@ -82,41 +82,41 @@ def test_tasks_and_gather_take_operations_as_they_are(kind):
 
 
 @asynchronous
-def test_one_cache_serves_one_event_loop_after_another(kind):
-    cache = kind.cache_class()
+def test_one_cache_serves_one_event_loop_after_another(kind, make):
+    cache = make(kind)
     for number in range(3):
         assert asyncio.run(cache.incr("key")) == number + 1
     asyncio.run(cache.close())
 
 
 @asynchronous
-def test_a_coroutine_that_is_never_awaited_did_nothing(kind):
-    cache = kind.cache_class()
+def test_a_coroutine_that_is_never_awaited_did_nothing(kind, make):
+    cache = make(kind)
     cache.set("key", 1).close()
     assert asyncio.run(cache.exists("key")) is False
 
 
 @asynchronous
-def test_an_asynchronous_cache_is_no_context_manager_for_with(kind):
-    with pytest.raises((AttributeError, TypeError)), kind.cache_class():
+def test_an_asynchronous_cache_is_no_context_manager_for_with(kind, make):
+    with pytest.raises((AttributeError, TypeError)), make(kind):
         pass
 
 
 @pytest.mark.parametrize("kind", BLOCKING, ids=lambda column: column.__name__)
-def test_a_blocking_cache_refuses_a_coroutine_function_as_factory(kind):
+def test_a_blocking_cache_refuses_a_coroutine_function_as_factory(kind, make):
     async def compute():
         return 1
 
-    cache = kind.cache_class()
+    cache = make(kind)
     with pytest.raises(TypeError, match="coroutine function"):
         cache.get_or_set("key", compute)
     assert cache.exists("key") is False
 
 
 @asynchronous
-def test_a_cancelled_caller_leaves_the_computation_to_the_others(kind):
+def test_a_cancelled_caller_leaves_the_computation_to_the_others(kind, make):
     async def main():
-        cache, begun, calls = kind.cache_class(), asyncio.Event(), []
+        cache, begun, calls = make(kind), asyncio.Event(), []
 
         async def compute():
             calls.append(1)
@@ -140,9 +140,9 @@ def test_a_cancelled_caller_leaves_the_computation_to_the_others(kind):
 
 
 @asynchronous
-def test_the_last_caller_to_leave_cancels_the_computation(kind):
+def test_the_last_caller_to_leave_cancels_the_computation(kind, make):
     async def main():
-        cache, begun, ended = kind.cache_class(), asyncio.Event(), asyncio.Event()
+        cache, begun, ended = make(kind), asyncio.Event(), asyncio.Event()
 
         async def compute():
             begun.set()
@@ -163,8 +163,8 @@ def test_the_last_caller_to_leave_cancels_the_computation(kind):
 
 
 @asynchronous
-def test_event_loops_of_several_threads_share_a_computation_and_the_cache(kind):
-    cache, calls, results = kind.cache_class(), [], []
+def test_event_loops_of_several_threads_share_a_computation_and_the_cache(kind, make):
+    cache, calls, results = make(kind), [], []
 
     async def compute():
         calls.append(1)

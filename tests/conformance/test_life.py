@@ -9,7 +9,7 @@ import pytest
 
 @pytest.mark.parametrize(
     ("life", "shown"),
-    [(60, 60), (59.001, 60), (0.001, 1), (0.999, 1), (1, 1), (1.001, 2), (None, None)],
+    [(60, 60), (59.5, 60), (0.5, 1), (0.999, 1), (1, 1), (1.5, 2), (None, None)],
 )
 async def test_ttl_is_whole_seconds_rounded_up(cache, life, shown):
     await cache.set("key", 1, life)

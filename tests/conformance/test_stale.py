@@ -42,16 +42,16 @@ def source(column):
 async def test_the_timeline_of_a_value(cache, column, source, eventually):
     ask = lambda: cache.get_or_set("key", source.factory, **TERMS)  # noqa: E731
     assert await ask() == 1
-    column.advance(59.999)
+    column.advance(60 - column.moment)
     assert await ask() == 1
     assert source.calls == 1, "fresh"
-    column.advance(0.001)
+    column.advance(column.moment)
     assert await ask() == 1, "stale, and answered at once"
     await eventually(lambda: _is(cache, 2), "the refreshed value is stored")
     assert source.calls == 2
-    column.advance(59.999)
+    column.advance(60 - column.moment)
     assert await ask() == 2, "fresh again, from the refresh on"
-    column.advance(60.001)
+    column.advance(60 + column.moment)
     assert await ask() == 3, "120 seconds after its write it is gone: this caller computes"
     assert source.calls == 3
 
@@ -84,9 +84,9 @@ async def test_a_stale_value_is_an_entry_for_every_operation(cache, column, sour
     assert await cache.touch("key") is True
     assert await cache.add_tags("key", ["other"]) is True
     assert source.calls == 1, "only get_or_set refreshes"
-    column.advance(29.999)
+    column.advance(30 - column.moment)
     assert await cache.get("key") == 1
-    column.advance(0.001)
+    column.advance(column.moment)
     assert await cache.get("key") is None
     assert await cache.exists("key") is False
 
@@ -169,9 +169,9 @@ async def test_a_refresh_with_nothing_to_store_leaves_the_stale_value(
     await eventually(lambda: source.ended == 2, "the refresh has ended")
     assert await cache.get_or_set("key", source.factory, **options) == 1
     assert source.calls == 2
-    column.advance(59.999)
+    column.advance(60 - column.moment)
     assert await cache.get("key") == 1
-    column.advance(0.001)
+    column.advance(column.moment)
     assert await cache.get("key") is None
 
 
@@ -203,13 +203,13 @@ async def test_jitter_lengthens_every_life_by_its_own_part_of_it(cache, column):
     for number in range(300):
         await cache.get_or_set(f"key:{number}", 1, 10, jitter=10)
     keys = [f"key:{number}" for number in range(300)]
-    column.advance(9.999)
+    column.advance(10 - column.moment)
     assert len(await cache.get_many(keys)) == 300, "never less than the ttl"
     left = []
     for _ in range(10):
         column.advance(1)
         left.append(len(await cache.get_many(keys)))
-    column.advance(0.001)
+    column.advance(column.moment)
     assert await cache.get_many(keys) == {}, "never more than ttl and jitter"
     gone = [before - after for before, after in zip([300, *left], left)]
     assert min(gone) > 5, f"spread over the whole of it: {gone}"

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,8 +27,12 @@ def blocks(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_blocks_of_a_page_run_one_after_the_other(page: Path, tmp_path: Path) -> None:
-    code = blocks(page)
+def test_the_blocks_of_a_page_run_one_after_the_other(
+    page: Path, tmp_path: Path, redis_server: Any
+) -> None:
+    # The server of a reader listens where servers do; that of the tests on a port that was free.
+    redis_server.command("FLUSHALL")
+    code = blocks(page).replace('host="localhost"', f'host="127.0.0.1", port={redis_server.port}')
     program = tmp_path / f"{page.stem.lower()}.py"
     program.write_text(code, encoding="utf-8")
     done = subprocess.run(

@@ -8,6 +8,7 @@
     reason = "a program of our own, not the library: it may read the clock and the environment"
 )]
 
+mod apt;
 mod bench;
 mod check;
 mod command;
@@ -17,6 +18,7 @@ mod extension;
 mod interpreters;
 mod markdown;
 mod pytest;
+mod servers;
 mod source;
 mod stage;
 mod suite;
@@ -28,6 +30,7 @@ use std::env;
 use std::process::ExitCode;
 
 use crate::command::Outcome;
+use crate::servers::Servers;
 use crate::suite::Selection;
 
 const HELP: &str = "\
@@ -37,6 +40,7 @@ cargo x test rust                 only Rust: tests, model checker, documentation
 cargo x test python [-- ARGS]     only Python; ARGS go to pytest, which then runs alone
 cargo x test --all-interpreters   on every CPython found, not only on the oldest and the newest
 cargo x check                     the fast part: format, lints, dependencies, sizes, names, heads, links, stub
+cargo x servers                   find or get what the tests start, Redis and openssl, and say where it is
 cargo x bench [ARGS]              the hit path beside functools, cachetools and cachebox; ARGS go to benches/hit.py
 cargo x help                      this text
 ";
@@ -51,12 +55,13 @@ fn main() -> ExitCode {
             Err(word) => misunderstood(&word),
         },
         ["check"] => check::run(),
+        ["servers"] => exit(Servers::ready().map(|servers| print!("{}", servers.lines()))),
         ["bench", rest @ ..] => exit(bench::run(rest)),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
-        ["demo" | "check", word, ..] | [word, ..] => misunderstood(word),
+        ["demo" | "check" | "servers", word, ..] | [word, ..] => misunderstood(word),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::command::{self, Outcome};
 use crate::interpreters::Interpreter;
+use crate::servers::Servers;
 use crate::tally::Tally;
 use crate::tree;
 use crate::venv::Venv;
@@ -19,7 +20,11 @@ const ALLOWED_SKIPS: &[&str] = &[];
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// Runs the tests of the package on an interpreter.
-pub(crate) fn run(interpreter: &Interpreter, arguments: &[String]) -> Outcome<Tally> {
+pub(crate) fn run(
+    interpreter: &Interpreter,
+    servers: &Servers,
+    arguments: &[String],
+) -> Outcome<Tally> {
     let version = interpreter.version();
     // The examples are run too.
     let requirements = ["tests/requirements.txt", "examples/requirements.txt"];
@@ -32,7 +37,7 @@ pub(crate) fn run(interpreter: &Interpreter, arguments: &[String]) -> Outcome<Ta
     if arguments.is_empty() {
         pytest.arg("tests");
     }
-    let ended = command::run_within(pytest.args(arguments), LIMIT);
+    let ended = command::run_within(servers.told(pytest.args(arguments)), LIMIT);
     let report = fs::read_to_string(&path)
         .map_err(|error| format!("{}\n{}: {error}", problem(&ended), path.display()))?;
     let (mut tally, skips) = read(&report);

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use crate::command::{self, Outcome};
 use crate::extension::{self, Profile};
 use crate::interpreters::Interpreter;
+use crate::servers::Servers;
 use crate::stage::Stages;
 use crate::tally::Tally;
 use crate::venv::Venv;
-use crate::{check, pytest};
+use crate::{check, pytest, tree};
 
 /// What of the suite is run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,19 +53,33 @@ pub(crate) fn run(selection: &Selection) -> ExitCode {
     if selection.part == Part::Everything {
         check::stages(&mut stages);
     }
+    let mut servers = None;
+    stages.run("servers", || {
+        servers = Some(Servers::ready()?);
+        Ok(())
+    });
     if selection.part != Part::Python {
-        rust(&mut stages);
+        rust(&mut stages, servers.as_ref());
     }
     if selection.part != Part::Rust {
-        python(&mut stages, selection);
+        python(&mut stages, servers.as_ref(), selection);
     }
     stages.close()
 }
 
-fn rust(stages: &mut Stages) {
+/// The programs that tests start; without them hundreds of tests would say so, each in its own way.
+fn needed(servers: Option<&Servers>) -> Outcome<&Servers> {
+    servers.ok_or_else(|| "not run: see the stage `servers`".to_owned())
+}
+
+fn rust(stages: &mut Stages, servers: Option<&Servers>) {
     let mut tests = vec!["test", "--workspace", "--exclude", "cachine-py", "--all-features"];
     tests.push("--no-fail-fast");
-    stages.count("rust", || cargo_test(command::cargo(&tests)));
+    stages.count("rust", || {
+        let mut tests = command::cargo(&tests);
+        needed(servers)?.told(&mut tests);
+        cargo_test(tests)
+    });
     stages.count("features", features);
     stages.count("model", || {
         let model = ["test", "--package", "cachine-core", "--test", "model"];
@@ -80,19 +95,31 @@ fn rust(stages: &mut Stages) {
     });
 }
 
-/// Each feature of the Rust door alone, and the codec without any: what is missing is said.
+/// Each feature of the crates with choices alone, and none of them: what is missing is said.
 fn features() -> Outcome<Tally> {
-    for feature in ["", "json", "msgpack", "compress", "encrypt"] {
-        let check = ["check", "--package", "cachine", "--no-default-features", "--features"];
-        let mut check = command::cargo(&check);
-        // Its own folder, because the flags would invalidate everything that others built.
-        check.args([feature, "--target-dir", "target/features"]).env("RUSTFLAGS", "-D warnings");
-        command::run(&mut check)?;
+    for package in ["cachine", "cachine-redis"] {
+        let manifest = tree::read(&format!("crates/{package}/Cargo.toml"))?;
+        for feature in std::iter::once("").chain(choices(&manifest)) {
+            let check = ["check", "--package", package, "--no-default-features", "--features"];
+            let mut check = command::cargo(&check);
+            // Its own folder, because the flags would invalidate everything that others built.
+            check.args([feature, "--target-dir", "target/features"]);
+            command::run(check.env("RUSTFLAGS", "-D warnings"))?;
+        }
     }
     let absent = ["test", "--package", "cachine-codec", "--no-default-features", "--test"];
     let mut absent = command::cargo(&absent);
     absent.args(["absent_features", "--target-dir", "target/features"]);
     cargo_test(absent)
+}
+
+/// The features that a manifest names, but for the default.
+fn choices(manifest: &str) -> impl Iterator<Item = &str> {
+    let table = manifest.split_once("[features]\n").map_or("", |(_, rest)| rest);
+    let lines = table.lines().take_while(|line| !line.starts_with('['));
+    let names =
+        lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" ="));
+    names.map(|(name, _)| name).filter(|&name| name != "default")
 }
 
 /// Runs a cargo command that tests. A run in which no test ran has failed.
@@ -112,7 +139,7 @@ fn cargo_test(mut test: std::process::Command) -> Outcome<Tally> {
     Ok(tally)
 }
 
-fn python(stages: &mut Stages, selection: &Selection) {
+fn python(stages: &mut Stages, servers: Option<&Servers>, selection: &Selection) {
     let found = if selection.all_interpreters { Interpreter::all() } else { Interpreter::ends() };
     let interpreters = match found {
         Ok(interpreters) => interpreters,
@@ -129,7 +156,7 @@ fn python(stages: &mut Stages, selection: &Selection) {
         stages.count(&format!("python {version}"), || {
             // The tests would run, and pass, with the extension of an earlier build.
             if built {
-                pytest::run(interpreter, &selection.pytest)
+                pytest::run(interpreter, needed(servers)?, &selection.pytest)
             } else {
                 Err("not built".into())
             }
@@ -141,17 +168,17 @@ fn python(stages: &mut Stages, selection: &Selection) {
             let venv = Venv::ready(&newest, "venv-typing", &["tests/requirements-typing.txt"])?;
             command::run(venv.python().arg("tests/typing/run.py"))
         });
-        published(stages);
+        published(stages, servers);
     }
 }
 
 /// How a process ends depends on what the optimizer made of the extension: those tests run on the
 /// published build as well.
-fn published(stages: &mut Stages) {
+fn published(stages: &mut Stages, servers: Option<&Servers>) {
     stages.count("published build", || {
         let newest = Interpreter::newest()?;
         extension::build(&newest, Profile::Release)?;
-        pytest::run(&newest, &["-k".to_owned(), "exit or fork".to_owned()])
+        pytest::run(&newest, needed(servers)?, &["-k".to_owned(), "exit or fork".to_owned()])
     });
 }
 
@@ -168,6 +195,14 @@ mod tests {
             pytest: vec!["-k".to_owned(), "rust".to_owned()],
         };
         assert_eq!(selection, Ok(expected));
+    }
+
+    #[test]
+    fn the_features_of_a_manifest_are_found() {
+        let manifest = "[package]\nname = \"x\"\n\n[features]\ndefault = [\"json\"]\n# JSON = it.\n\
+                        json = []\nmsgpack = [\"dep:y\"]\n\n[dependencies]\ny = \"1\"\n";
+        assert_eq!(choices(manifest).collect::<Vec<_>>(), ["json", "msgpack"]);
+        assert_eq!(choices("[package]\n").count(), 0);
     }
 
     #[test]

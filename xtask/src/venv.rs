@@ -1,10 +1,11 @@
 //! A virtual environment under `target/`, made once and made anew when what it holds changed.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use crate::command::{self, Outcome, capture, program, run};
+use crate::apt;
+use crate::command::{Outcome, capture, program, run};
 use crate::interpreters::Interpreter;
 use crate::tree;
 
@@ -68,25 +69,9 @@ fn require_module(interpreter: &Interpreter) -> Outcome {
             interpreter.executable.display()
         )
     };
-    let may = right_to_install().ok_or_else(advice)?;
-    let apt = |words: &[&str]| {
-        let words: Vec<&str> = may.iter().chain(&["apt-get"]).chain(words).copied().collect();
-        run(command::program(words[0]).args(&words[1..]).env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    apt(&["update"])?;
-    apt(&["install", "--yes", "--no-install-recommends", &package])?;
-    if works() { Ok(()) } else { Err(advice()) }
-}
-
-/// The words before `apt-get` that let us install a package, if we may.
-fn right_to_install() -> Option<&'static [&'static str]> {
-    if !Path::new("/usr/bin/apt-get").exists() {
-        None
-    } else if capture(program("id").arg("-u")).is_ok_and(|id| id.trim() == "0") {
-        Some(&[])
-    } else if capture(program("sudo").args(["-n", "true"])).is_ok() {
-        Some(&["sudo", "-n"])
-    } else {
-        None
+    let install = ["install", "--yes", "--no-install-recommends", &package];
+    for words in [&["update"][..], &install] {
+        apt::as_root(words).ok_or_else(advice)??;
     }
+    if works() { Ok(()) } else { Err(advice()) }
 }

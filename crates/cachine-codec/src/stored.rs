@@ -26,6 +26,48 @@ pub struct Meta {
     pub stamps: Vec<Stamp>,
 }
 
+/// What precedes everything that concerns the payload: the part of stored bytes that is rewritten when
+/// their metadata changes. Whoever amends a large entry moves only this.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    pub(crate) meta: Meta,
+    pub(crate) length: usize,
+    pub(crate) is_coded: bool,
+    pub(crate) is_sealed: bool,
+}
+
+impl Head {
+    /// The metadata.
+    pub const fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// How many bytes it takes; 0 where a payload stands alone.
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The head that stands in its place when the metadata is `meta`: followed by what followed this
+    /// one, it is what [`with_meta`] makes of the whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Serialization`] as [`with_meta`].
+    pub fn with_meta(&self, meta: &Meta) -> Result<Vec<u8>, Error> {
+        frame::write::head(meta, self.is_coded, self.is_sealed, 0)
+    }
+}
+
+/// The head of stored bytes of which this is the beginning, or all; `None` if it is too short to
+/// know. What follows the head is not looked at.
+///
+/// # Errors
+///
+/// [`ErrorKind::Deserialization`] if no frame begins like this.
+pub fn head(beginning: &[u8]) -> Result<Option<Head>, Error> {
+    frame::read::head(beginning)
+}
+
 /// The metadata of stored bytes. Its cost does not depend on the payload.
 ///
 /// # Errors

@@ -37,6 +37,12 @@ pub enum ErrorKind {
     Overflow,
     /// The cache was closed.
     Closed,
+    /// The server can't be reached, or the connection to it broke.
+    Connection,
+    /// There was no answer within the deadline.
+    Timeout,
+    /// The server answered that it will not do it.
+    Response,
 }
 
 impl Error {
@@ -49,6 +55,13 @@ impl Error {
     #[must_use]
     pub fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// The same error, as another operation's that is made of this one.
+    #[must_use]
+    pub fn during(mut self, operation: &'static str) -> Self {
+        self.operation = operation;
         self
     }
 
@@ -72,7 +85,9 @@ impl Error {
             | ErrorKind::Deserialization
             | ErrorKind::Integrity
             | ErrorKind::Overflow
-            | ErrorKind::Closed => false,
+            | ErrorKind::Closed
+            | ErrorKind::Response => false,
+            ErrorKind::Connection | ErrorKind::Timeout => true,
         }
     }
 }

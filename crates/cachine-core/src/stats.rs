@@ -2,8 +2,8 @@
 //!
 //! Every counter of an operation is moved under the lock of its store, so a plain load and store is
 //! exact and costs no more than adding to a variable; what happens outside the lock (an operation
-//! that failed, a value that did not decode, the size of what was written) is added atomically.
-//! Reading needs no lock.
+//! that failed, a value that did not decode, the size of what was written, and whatever is done in
+//! another process's store) is added atomically. Reading needs no lock.
 //!
 //! What is measured through one cache counts for the cache that it wraps too, so counters know the
 //! next ones further in.
@@ -88,6 +88,23 @@ pub struct Tally<'a> {
     pub function: Option<&'a Counters>,
 }
 
+/// What happened in a store that has no lock of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// A read found a value.
+    Hit,
+    /// A read found a value in its stale window.
+    Stale,
+    /// A read found none.
+    Miss,
+    /// A miss waited for somebody else's computation.
+    Coalesced,
+    /// A value was written.
+    Set,
+    /// An entry was deleted by key.
+    Delete,
+}
+
 macro_rules! counting {
     ($($name:ident => $field:ident),*) => {
         impl Tally<'_> {
@@ -136,14 +153,33 @@ impl Tally<'_> {
     }
 
     /// Counts a computation that took so many nanoseconds.
-    pub(crate) fn computed(self, nanoseconds: u64) {
+    pub fn computed(self, nanoseconds: u64) {
         let Some(function) = self.function else { return };
-        bump(&function.computed, 1);
-        bump(&function.work, nanoseconds);
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        function
-            .mean_work
-            .store(of(&function.work) / of(&function.computed).max(1), Ordering::Relaxed);
+        let computed = function.computed.fetch_add(1, Ordering::Relaxed) + 1;
+        let work = function.work.fetch_add(nanoseconds, Ordering::Relaxed) + nanoseconds;
+        function.mean_work.store(work / computed, Ordering::Relaxed);
+    }
+
+    /// Counts what happened in a store that has no lock of ours.
+    pub fn count(self, what: Counted) {
+        let counter: fn(&Counters) -> &AtomicU64 = match what {
+            Counted::Hit | Counted::Stale => |counters| &counters.hits,
+            Counted::Miss => |counters| &counters.misses,
+            Counted::Coalesced => |counters| &counters.coalesced,
+            Counted::Set => |counters| &counters.sets,
+            Counted::Delete => |counters| &counters.deletes,
+        };
+        self.outside(counter, 1);
+        if what == Counted::Stale {
+            self.outside(|counters| &counters.stale, 1);
+        }
+        let is_saved = matches!(what, Counted::Hit | Counted::Stale | Counted::Coalesced);
+        if let Some(function) = self.function.filter(|_| is_saved) {
+            let work = function.mean_work.load(Ordering::Relaxed);
+            if work != 0 {
+                self.outside(|counters| &counters.saved, work);
+            }
+        }
     }
 
     /// Counts an operation that failed; may be called outside the lock.
@@ -329,6 +365,22 @@ mod tests {
         of(&fast).hit();
         assert_eq!(cache.read().saved, Duration::from_nanos(200 + 200 + 10));
         assert_eq!(fast.read().saved, Duration::from_nanos(10));
+    }
+
+    #[test]
+    fn threads_that_count_without_a_lock_lose_nothing() {
+        let (cache, function) = (Counters::default(), Counters::default());
+        let tally = Tally { cache: &cache, function: Some(&function) };
+        tally.computed(10);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..1_000).for_each(|_| tally.count(Counted::Stale)));
+            }
+        });
+        let read = cache.read();
+        assert_eq!((read.hits, read.stale, read.misses), (4_000, 4_000, 0));
+        assert_eq!(read.saved, Duration::from_micros(40));
+        assert_eq!(function.read().hits, 4_000);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 
 use crate::convert;
 use crate::errors::{self, OrRaise};
+use crate::form::Form;
 use crate::host::{Object, Outcome, PyHost};
 use crate::memory::{Inner, options};
 
@@ -155,6 +156,28 @@ impl Call {
         self.view().filling(self.function.as_deref())
     }
 
+    /// The form of the values of its function, where it has one.
+    pub(crate) fn form(&self, py: Python<'_>) -> Option<Py<Form>> {
+        self.cache.form.as_ref().map(|form| form.clone_ref(py))
+    }
+
+    /// The counters of its function.
+    pub(crate) fn counters(&self) -> Option<Arc<Counters>> {
+        self.function.clone()
+    }
+
+    /// How long its value lives.
+    pub(crate) fn freshness(&self) -> Freshness {
+        self.terms.freshness
+    }
+
+    /// The key without the namespace.
+    pub(crate) fn text(&self) -> &str {
+        let prefix = self.view().namespace().prefix().len();
+        // Made of text: of a str, or of a call key, which is ASCII.
+        std::str::from_utf8(&self.key[prefix..]).unwrap_or_default()
+    }
+
     fn lease(&self) -> PyResult<Lease<PyHost>> {
         let lease = self.state().lease.take();
         lease.ok_or_else(|| PyRuntimeError::new_err("this call has no computation to settle"))
@@ -214,9 +237,19 @@ impl Call {
 
     /// The key without the namespace.
     #[getter]
-    fn name(&self) -> String {
-        let prefix = self.view().namespace().prefix().len();
-        String::from_utf8_lossy(&self.key[prefix..]).into_owned()
+    fn name(&self) -> &str {
+        self.text()
+    }
+
+    /// How many wait for this computation.
+    #[getter]
+    fn parties(&self) -> usize {
+        self.state().lease.as_ref().map_or(0, Lease::parties)
+    }
+
+    /// Who asks for this key from now on does not join this computation.
+    fn seal(&self) {
+        self.view().store().delete(&self.key, Tally::of(self.view().counters()));
     }
 
     /// What was wrong with the value that was stored, if it could not be read; told once.
@@ -270,7 +303,7 @@ impl Call {
             return Ok(waking(|| lease.settle(outcome)));
         };
         let stored = self.write(value)?;
-        let weight = options::weigh(&self.cache.shelf, value.py(), &self.name(), &stored)?;
+        let weight = options::weigh(&self.cache.shelf, value.py(), self.text(), &stored)?;
         let lease = self.lease()?;
         let mut tags = {
             let mut state = self.state();

@@ -43,3 +43,9 @@ pub(crate) fn current() -> Clock {
     let in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     in_use.clone().map_or(Clock::System, Clock::Fake)
 }
+
+/// The time in nanoseconds, by the clock that new caches read.
+#[pyfunction]
+pub(crate) fn now() -> u64 {
+    current().now()
+}

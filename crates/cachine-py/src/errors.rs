@@ -18,6 +18,9 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
         ErrorKind::Integrity => "IntegrityError",
         ErrorKind::Overflow => "CounterOverflowError",
         ErrorKind::Closed => "ClosedError",
+        ErrorKind::Connection => "CacheConnectionError",
+        ErrorKind::Timeout => "CacheTimeoutError",
+        ErrorKind::Response => "ResponseError",
         // The kinds are non-exhaustive for other crates; a new one has to be added here, and is
         // a wrong option until then.
         ErrorKind::Config | _ => "ConfigError",

@@ -100,15 +100,37 @@ impl Form {
         if self.steps.encryption.is_none() && matches!(payload, Payload::Integer(_)) {
             return Ok(Object::new(value));
         }
+        let bytes = self.step(py, tally, key, &payload)?;
+        Ok(Object::new(&PyBytes::new(py, &bytes)))
+    }
+
+    /// What a server stores of a value under a physical key.
+    pub(crate) fn write_bytes(
+        &self,
+        tally: Tally<'_>,
+        key: &[u8],
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<Vec<u8>> {
+        let payload = self.serializer.encode(value.py(), value)?;
+        self.step(value.py(), tally, key, &payload)
+    }
+
+    fn step(
+        &self,
+        py: Python<'_>,
+        tally: Tally<'_>,
+        key: &[u8],
+        payload: &Payload<'_>,
+    ) -> PyResult<Vec<u8>> {
         let meta = Meta::default();
-        let written = if self.is_slow(length(&payload)) {
-            py.detach(|| self.steps.write(key, &meta, &payload))
+        let written = if self.is_slow(length(payload)) {
+            py.detach(|| self.steps.write(key, &meta, payload))
         } else {
-            self.steps.write(key, &meta, &payload)
+            self.steps.write(key, &meta, payload)
         };
         let written = written.or_raise(py)?;
         tally.wrote(written.raw, written.packed);
-        Ok(Object::new(&PyBytes::new(py, &written.bytes)))
+        Ok(written.bytes)
     }
 
     /// The value of what is stored under a key.
@@ -139,11 +161,20 @@ impl Form {
             );
             return Err(errors::make(py, "DeserializationError", &message, "get", false));
         };
-        let bytes = bytes.as_bytes();
-        let read = if self.is_slow(bytes.len()) {
-            py.detach(|| self.steps.read(key, bytes))
+        self.read_bytes(py, key, bytes.as_bytes())
+    }
+
+    /// The value of what a server stores under a physical key.
+    pub(crate) fn read_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        key: &[u8],
+        stored: &[u8],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let read = if self.is_slow(stored.len()) {
+            py.detach(|| self.steps.read(key, stored))
         } else {
-            self.steps.read(key, bytes)
+            self.steps.read(key, stored)
         };
         let (_, payload) = read.or_raise(py)?;
         self.serializer.decode(py, &payload).map(|value| value.into_bound(py))

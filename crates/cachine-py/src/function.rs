@@ -21,6 +21,7 @@ use crate::binding::{Arguments, Refused, Signature};
 use crate::call::{Call, Terms};
 use crate::encode::Encoder;
 use crate::errors::{self, OrRaise};
+use crate::form::Form;
 use crate::host::Object;
 use crate::identity::{self, Anchor, Identities, Part};
 use crate::memory::{Inner, Memory};
@@ -199,8 +200,10 @@ impl FunctionCore {
     ///
     /// `has_methods`: the cache reads and writes by methods of its own, and only the fences are
     /// here. `is_shared`: keys are in the form for a store that other processes share.
-    /// `types`: those that the function says it returns, for a form that learns types.
-    #[pyo3(signature = (memory, parts, has_methods=false, is_shared=false, types=None))]
+    /// `types`: those that the function says it returns, for a form that learns types; `form`: that
+    /// of a cache whose entries are elsewhere.
+    #[pyo3(signature = (memory, parts, has_methods=false, is_shared=false, types=None, form=None))]
+    #[expect(clippy::too_many_arguments, reason = "what a function is connected by")]
     fn connect(
         &self,
         py: Python<'_>,
@@ -209,8 +212,10 @@ impl FunctionCore {
         has_methods: bool,
         is_shared: bool,
         types: Option<&Bound<'_, PyTuple>>,
+        form: Option<Py<Form>>,
     ) -> PyResult<bool> {
         let mut cache = memory.get().parts(py)?;
+        cache.form = form.or(cache.form);
         if let (Some(form), Some(types)) = (&cache.form, types)
             && let Some(form) = form.get().with_types(py, types)?
         {
@@ -244,6 +249,13 @@ impl FunctionCore {
         // A second thread may have been faster: the first route stands.
         drop(self.route.set(Box::new(route)));
         Ok(twin == 0)
+    }
+
+    /// What the keys of all calls begin with, without the namespace.
+    #[getter]
+    fn prefix(&self) -> PyResult<String> {
+        let route = self.route()?;
+        Ok(String::from_utf8_lossy(&route.prefix[route.namespace..]).into_owned())
     }
 
     #[getter]

@@ -3,6 +3,8 @@
 //! | module | is |
 //! | --- | --- |
 //! | `memory` | the cache in memory, every operation |
+//! | `remote`, `server` | the cache in Redis, every operation; where the server is |
+//! | `looped` | the connection of an event loop, driven by that loop |
 //! | `function` | a cached function: is this call a hit? |
 //! | `call` | one call that is none: who computes, who waits |
 //! | `binding`, `encode`, `identity` | from arguments to a key |
@@ -25,8 +27,12 @@ mod function;
 mod gil;
 mod host;
 mod identity;
+mod looped;
 mod memory;
+mod numbers;
 mod raw;
+mod remote;
+mod server;
 mod steps;
 mod unwinding;
 mod values;
@@ -39,15 +45,25 @@ mod _core {
     #[pymodule_export]
     use crate::call::{Call, Terms};
     #[pymodule_export]
-    use crate::clock::FakeClock;
+    use crate::clock::{FakeClock, now};
     #[pymodule_export]
-    use crate::fork::forget_flights;
+    use crate::fork::{forget_connections, forget_flights};
     #[pymodule_export]
     use crate::function::FunctionCore;
+    #[pymodule_export]
+    use crate::looped::probe::LoopProbe;
+    #[pymodule_export]
+    use crate::looped::{Endpoint, LoopDriver, LoopWire};
     #[pymodule_export]
     use crate::memory::Memory;
     #[pymodule_export]
     use crate::raw::function::{function_type, new_function};
+    #[pymodule_export]
+    use crate::remote::Remote;
+    #[pymodule_export]
+    use crate::remote::fill::{FillToken, Filler};
+    #[pymodule_export]
+    use crate::server::{Server, parse_url};
     #[pymodule_export]
     use crate::steps::{CompressionStep, EncryptionStep, generate_key};
     #[pymodule_export]

@@ -27,6 +27,7 @@ use crate::fork;
 use crate::form::Form;
 use crate::host::{Object, PyHost, Shelf, Weigher};
 use crate::identity::Identities;
+use crate::numbers::{self, Numbers};
 use crate::steps;
 use crate::values::Serializer;
 
@@ -375,12 +376,12 @@ impl Memory {
 
     /// Fail when this cache was closed.
     fn _check_open(&self, py: Python<'_>, operation: &str) -> PyResult<()> {
-        self.view()?.open(known(operation)).or_raise(py)
+        self.view()?.open(numbers::known(operation)).or_raise(py)
     }
 
     /// Fail when this cache was closed, or the key is none.
     fn _check_key(&self, py: Python<'_>, key: &Bound<'_, PyAny>, operation: &str) -> PyResult<()> {
-        self.checked(py, key, known(operation)).map(drop)
+        self.checked(py, key, numbers::known(operation)).map(drop)
     }
 
     /// Make this object a cache on the store of another one, with one more step.
@@ -476,24 +477,9 @@ impl Memory {
         Ok(Call::new(inner.share(py), physical.into(), terms, None, Vec::new()))
     }
 
-    /// (hits, misses, stale, coalesced, sets, deletes, evictions, errors, raw and compressed
-    /// bytes), hit rate, mean milliseconds of a read, seconds of work saved.
-    fn _counts(&self) -> PyResult<([u64; 10], f64, f64, f64)> {
-        let stats = self.view()?.counters().read();
-        let counts = [
-            stats.hits,
-            stats.misses,
-            stats.stale,
-            stats.coalesced,
-            stats.sets,
-            stats.deletes,
-            stats.evictions,
-            stats.errors,
-            stats.raw_bytes,
-            stats.compressed_bytes,
-        ];
-        let latency = stats.mean_latency().as_secs_f64() * 1000.0;
-        Ok((counts, stats.hit_rate(), latency, stats.saved.as_secs_f64()))
+    /// See `numbers`.
+    fn _counts(&self) -> PyResult<Numbers> {
+        Ok(numbers::read(self.view()?.counters()))
     }
 
     fn _reset_counts(&self) -> PyResult<()> {
@@ -547,10 +533,4 @@ impl Memory {
         }
         written
     }
-}
-
-/// The name of an operation that is written in Python.
-fn known(operation: &str) -> &'static str {
-    let known = ["ping", "lock", "get_or_set", "get_many", "set_many", "delete_many", "enter"];
-    known.into_iter().find(|name| *name == operation).unwrap_or("use")
 }

@@ -26,8 +26,8 @@ mod counter;
 mod many;
 mod misfit;
 mod read_through;
-mod serializer;
-mod stored;
+pub(crate) mod serializer;
+pub(crate) mod stored;
 mod strict;
 
 use std::fmt;

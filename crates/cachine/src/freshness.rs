@@ -69,26 +69,34 @@ impl Freshness {
         self.ttl.map(|ttl| ttl.saturating_add(self.jitter.mul_f64(fraction())))
     }
 
-    /// The life of a value that is written now; `None` when there is nothing to keep.
-    pub fn life(&self) -> Option<Life> {
-        let Some(ttl) = self.ttl else { return Some(Life::FOREVER) };
+    /// How long a value that is written now is fresh, and how long it lives in all, `None` for
+    /// ever; nothing when there is nothing to keep.
+    pub fn spans(&self) -> Option<(Option<Duration>, Option<Duration>)> {
+        let Some(ttl) = self.ttl else { return Some((None, None)) };
         if self.is_nothing() {
             return None;
         }
         let late = self.jitter.mul_f64(fraction());
-        let fresh = nanoseconds(ttl.saturating_add(late));
-        Some(match self.stale_ttl {
-            Some(stale) if stale > ttl => {
-                Life::with_stale(fresh, nanoseconds(stale.saturating_add(late)))
+        let fresh = ttl.saturating_add(late);
+        let whole = self.stale_ttl.map_or(fresh, |stale| fresh.max(stale.saturating_add(late)));
+        Some((Some(fresh), Some(whole)))
+    }
+
+    /// The life of a value that is written now; `None` when there is nothing to keep.
+    pub fn life(&self) -> Option<Life> {
+        Some(match self.spans()? {
+            (Some(fresh), Some(whole)) if whole > fresh => {
+                Life::with_stale(nanoseconds(fresh), nanoseconds(whole))
             }
-            _ => Life::fresh_for(fresh),
+            (Some(fresh), _) => Life::fresh_for(nanoseconds(fresh)),
+            (None, _) => Life::FOREVER,
         })
     }
 }
 
 /// A number from 0 to 1, uniform enough to spread expiry: SplitMix64 (Steele, Lea and Flood,
 /// OOPSLA 2014) over a counter, from a seed that differs between processes.
-fn fraction() -> f64 {
+pub(crate) fn fraction() -> f64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let seed = *SEED.get_or_init(|| RandomState::new().build_hasher().finish());

@@ -26,9 +26,11 @@
 //! ```
 //!
 //! [`InMemoryCache`] has every operation, [`ReadThrough`] the options of a read that computes what
-//! is missing. Nothing here needs an async runtime, and every one will do. The Python package of
-//! the same name is another door to the same engine: [`View`] and [`core`] are what both stand on,
-//! and are of use to those who build a third.
+//! is missing. `EncodedCache` (feature `json` or `msgpack`) keeps values as bytes, `RedisCache` and
+//! `AsyncRedisCache` (features `redis` and `tokio`) keep them in a server that programs share.
+//! `AsyncRedisCache` needs tokio; nothing else needs an async runtime, and every one will do. The
+//! Python package of the same name is another door to the same engine: [`View`] and [`core`] are
+//! what both stand on, and are of use to those who build a third.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -38,6 +40,10 @@ mod freshness;
 pub mod memory;
 mod operations;
 pub mod read_through;
+#[cfg(all(feature = "redis", any(feature = "json", feature = "msgpack")))]
+pub mod redis_cache;
+#[cfg(feature = "redis")]
+pub mod space;
 mod view;
 
 #[cfg(feature = "compress")]
@@ -49,11 +55,17 @@ pub use cachine_core::clock::{Clock, FakeClock};
 pub use cachine_core::error::{Error, ErrorKind};
 pub use cachine_core::policy::Eviction;
 pub use cachine_core::stats::Stats;
+#[cfg(feature = "redis")]
+pub use cachine_redis as redis;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 pub use encoded::{EncodedCache, Serializer};
 pub use freshness::Freshness;
 pub use memory::{Counter, InMemoryCache, SetOptions};
 pub use read_through::ReadThrough;
+#[cfg(all(feature = "tokio", any(feature = "json", feature = "msgpack")))]
+pub use redis_cache::AsyncRedisCache;
+#[cfg(all(feature = "redis", any(feature = "json", feature = "msgpack")))]
+pub use redis_cache::RedisCache;
 pub use view::{Value, View};
 
 /// The Rust of the README, compiled and run with the documentation's own examples.

@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use cachine_core::error::{Error, ErrorKind};
 
-/// The answer of [`InMemoryCache::ping`](crate::InMemoryCache::ping).
+/// The answer of `ping`, such as [`InMemoryCache::ping`](crate::InMemoryCache::ping).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Health {
     /// Whether the store answers; that of a cache in memory always does.
     pub healthy: bool,
-    /// How long a look-up took.
+    /// How long that took, or the attempt.
     pub latency: Duration,
-    /// The kind of store: `inmemory`.
+    /// The kind of store: `inmemory` or `redis`.
     pub backend: &'static str,
     /// Why it does not answer.
     pub error: Option<Error>,
@@ -25,6 +25,12 @@ impl Health {
     /// What a store in memory answers.
     pub(crate) const fn in_memory(latency: Duration) -> Self {
         Self { healthy: true, latency, backend: "inmemory", error: None }
+    }
+
+    /// What became of asking a Redis.
+    #[cfg(all(feature = "redis", any(feature = "json", feature = "msgpack")))]
+    pub(crate) const fn of_redis(latency: Duration, error: Option<Error>) -> Self {
+        Self { healthy: error.is_none(), latency, backend: "redis", error }
     }
 }
 

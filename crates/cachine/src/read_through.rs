@@ -16,7 +16,7 @@
 
 mod blocking;
 mod call;
-mod held;
+pub(crate) mod held;
 mod refresh;
 mod source;
 mod tasks;
@@ -36,6 +36,10 @@ pub(crate) use blocking::read;
 pub(crate) use source::{Source, Writing};
 #[cfg(any(feature = "json", feature = "msgpack"))]
 pub(crate) use tasks::read as read_async;
+#[cfg(all(feature = "tokio", any(feature = "json", feature = "msgpack")))]
+pub(crate) use tasks::wait_for;
+#[cfg(all(feature = "redis", any(feature = "json", feature = "msgpack")))]
+pub(crate) use {blocking::block, refresh::Sealed};
 
 pub use refresh::{Never, RefreshTask, Refreshes, RefreshesAsync, Tasks, Threads};
 
@@ -87,21 +91,21 @@ pub use refresh::{Never, RefreshTask, Refreshes, RefreshesAsync, Tasks, Threads}
 /// ```
 #[must_use = "options do nothing on their own"]
 pub struct ReadThrough<V, R = Never> {
-    terms: Terms<V>,
-    refresh: R,
+    pub(crate) terms: Terms<V>,
+    pub(crate) refresh: R,
 }
 
 type Condition<V> = Arc<dyn Fn(&V) -> bool + Send + Sync>;
 type TagsOf<V> = Arc<dyn Fn(&V) -> Vec<String> + Send + Sync>;
 
 /// What is asked of a value, whoever computes it.
-struct Terms<V> {
+pub(crate) struct Terms<V> {
     ttl: Option<Duration>,
     stale_ttl: Option<Duration>,
     jitter: Option<Duration>,
-    singleflight: bool,
-    tags: Vec<String>,
-    tags_from_result: Option<TagsOf<V>>,
+    pub(crate) singleflight: bool,
+    pub(crate) tags: Vec<String>,
+    pub(crate) tags_from_result: Option<TagsOf<V>>,
     condition: Option<Condition<V>>,
 }
 
@@ -209,17 +213,17 @@ impl<V, R> ReadThrough<V, R> {
 }
 
 impl<V> Terms<V> {
-    fn freshness(&self) -> Result<Freshness, Error> {
+    pub(crate) fn freshness(&self) -> Result<Freshness, Error> {
         Freshness::new(self.ttl, self.stale_ttl, self.jitter)
     }
 
     /// Whether a result is to be stored.
-    fn wants(&self, value: &V) -> bool {
+    pub(crate) fn wants(&self, value: &V) -> bool {
         self.condition.as_ref().is_none_or(|condition| condition(value))
     }
 
     /// The tags that only the result knows.
-    fn late_tags(&self, value: &V) -> Vec<String> {
+    pub(crate) fn late_tags(&self, value: &V) -> Vec<String> {
         self.tags_from_result.as_ref().map_or_else(Vec::new, |tags| tags(value))
     }
 }

@@ -5,11 +5,18 @@ Values are kept as they are: what comes back is the object that was stored, not 
 
 from __future__ import annotations
 
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from cachine import _core, _read_through
-from cachine._read_through import Plan
+from cachine.backends._arguments import (
+    blocking,
+    check_names,
+    checked,
+    constant,
+    items_of,
+    plan_of,
+)
+from cachine.backends._statistics import Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -30,7 +37,7 @@ __all__ = ["AsyncInMemoryCache", "InMemoryCache"]
 _MISSING: Any = object()
 
 
-class _Shared(_Memory[V]):
+class _Shared(Statistics, _Memory[V]):
     """What both caches have: everything that never waits."""
 
     def __init__(
@@ -67,33 +74,6 @@ class _Shared(_Memory[V]):
         view.__dict__.update(self.__dict__)
         return view
 
-    def get_stats(self) -> dict[str, Any]:
-        """Return what was counted through this cache.
-
-        ======================  ==========================================================
-        ``hits``, ``misses``    reads that found a value, and those that found none
-        ``hit_rate``            the share of the hits, 0.0 to 1.0
-        ``errors``              operations that failed, values that could not be read included
-        ``avg_latency_ms``      mean milliseconds of a read; of a sample, unless the cache is
-                                wrapped in a :class:`~cachine.middleware.MetricsMiddleware`
-        ``sets``, ``deletes``   values written, entries deleted by key
-        ``stale``               hits whose value was stale
-        ``coalesced``           misses that waited for somebody else's computation
-        ``evictions``           entries that had to make room
-        ``raw_bytes``           bytes of serialized values written, before compression
-        ``compressed_bytes``    the same after it
-        ``saved_seconds``       computing time that hits and waiters of cached functions and
-                                ``get_or_set`` saved, by what a computation takes on average
-        ======================  ==========================================================
-        """
-        counts, hit_rate, latency, saved = self._counts()
-        stats: dict[str, Any] = dict(zip(_COUNTED, counts))
-        return {**stats, "hit_rate": hit_rate, "avg_latency_ms": latency, "saved_seconds": saved}
-
-    def reset_stats(self) -> None:
-        """Start every counter at zero."""
-        self._reset_counts()
-
     def _health(self) -> dict[str, Any]:
         from time import perf_counter
 
@@ -125,98 +105,6 @@ class _Shared(_Memory[V]):
             f"{type(self).__name__} can't be copied or pickled, since it is one place in the memory "
             "of one process: share it, or create another one where it is needed"
         )
-
-
-#: What the engine counts, in its order.
-_COUNTED = (
-    "hits",
-    "misses",
-    "stale",
-    "coalesced",
-    "sets",
-    "deletes",
-    "evictions",
-    "errors",
-    "raw_bytes",
-    "compressed_bytes",
-)
-_OPTIONS = {"condition", "cache_none", "jitter", "stale_ttl", "tags", "tags_from_result"}
-
-
-def _check_names(options: Any) -> None:
-    """Refuse an option that does not exist, on a hit too."""
-    unknown = sorted(set(options) - _OPTIONS)
-    if unknown:
-        known = ", ".join(sorted(_OPTIONS))
-        raise TypeError(f"get_or_set got an unexpected option {unknown[0]!r}; it takes {known}")
-
-
-def _plan(key: str, options: dict[str, Any]) -> tuple[Plan, _core.Terms]:
-    """The plan of a get_or_set, from the same options as ``cached`` has."""
-    tags = options.get("tags")
-    if isinstance(tags, (str, bytes)):
-        raise TypeError(f"tags must be an iterable of str, not one {type(tags).__name__}")
-    for name in ("condition", "tags_from_result"):
-        callback = options.get(name)
-        if callback is not None and not callable(callback):
-            raise TypeError(f"{name} must be a callable or None, not {type(callback).__name__}")
-    plan = Plan(
-        "get_or_set",
-        options.get("condition"),
-        options.get("cache_none", False),
-        tags,
-        options.get("tags_from_result"),
-    )
-    terms = _core.Terms(options.get("ttl"), options.get("stale_ttl"), options.get("jitter"), True)
-    return plan, terms
-
-
-def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value
-
-
-def _blocking(factory: Any) -> Callable[[], Any]:
-    """The factory of a cache that can't await."""
-    if not callable(factory):
-        return _constant(factory)
-    if iscoroutinefunction(factory):
-        raise TypeError(
-            "get_or_set: the factory is a coroutine function, and this cache can't await it: use "
-            "AsyncInMemoryCache, or a plain function"
-        )
-    make: Callable[[], Any] = factory
-    return make
-
-
-def _checked(cache: Any, keys: Any, operation: str) -> list[str]:
-    """Different keys in the order given, all of them valid."""
-    cache._check_open(operation)
-    if isinstance(keys, (str, bytes)):
-        raise TypeError(
-            f"{operation}: keys must be an iterable of str, not one {type(keys).__name__}"
-        )
-    try:
-        listed = list(keys)
-    except TypeError:
-        if hasattr(type(keys), "__iter__"):
-            raise  # It is iterable; what it raised is its own.
-        raise TypeError(
-            f"{operation}: keys must be an iterable of str, not {type(keys).__name__}"
-        ) from None
-    for key in listed:
-        cache._check_key(key, operation)
-    return list(dict.fromkeys(listed))
-
-
-def _items(cache: Any, mapping: Any) -> list[tuple[str, Any]]:
-    """The keys and values of a mapping, all keys valid."""
-    if not hasattr(mapping, "items"):
-        raise TypeError(
-            f"set_many: a mapping of keys to values is needed, not {type(mapping).__name__}"
-        )
-    items = list(mapping.items())
-    _checked(cache, [key for key, _ in items], "set_many")
-    return items
 
 
 class InMemoryCache(_Shared[V], _core.Memory[V]):
@@ -260,19 +148,19 @@ class InMemoryCache(_Shared[V], _core.Memory[V]):
                 ``tags_from_result``, as in :func:`cachine.cached`.
         """
         if options:
-            _check_names(options)
+            check_names(options)
         found = self._fresh(key, _MISSING)
         if found is not _MISSING:
             return found
-        plan, terms = _plan(key, {**options, "ttl": ttl})
-        make = _blocking(factory)
+        plan, terms = plan_of(key, {**options, "ttl": ttl})
+        make = blocking(factory)
         value: V = _read_through.read(self._call(key, terms), plan, make, (), {})
         return value
 
     def get_many(self, keys: Strings) -> dict[str, V]:
         """Return the values of those keys that have one, in the order of the keys."""
         found = {}
-        for key in _checked(self, keys, "get_many"):
+        for key in checked(self, keys, "get_many"):
             value = self.get(key, _MISSING)
             if value is not _MISSING:
                 found[key] = value
@@ -280,7 +168,7 @@ class InMemoryCache(_Shared[V], _core.Memory[V]):
 
     def set_many(self, mapping: Mapping[str, V], ttl: TTL = None) -> None:
         """Store several values: none when one of the keys is no key or a value can't be kept."""
-        items = _items(self, mapping)
+        items = items_of(self, mapping)
         if type(self).set is _core.Memory.set:
             self._set_many(items, ttl)
             return
@@ -289,7 +177,7 @@ class InMemoryCache(_Shared[V], _core.Memory[V]):
 
     def delete_many(self, keys: Strings) -> int:
         """Remove several keys; how many live entries there were."""
-        return sum([self.delete(key) for key in _checked(self, keys, "delete_many")])
+        return sum([self.delete(key) for key in checked(self, keys, "delete_many")])
 
     def ping(self) -> dict[str, Any]:
         """Return ``healthy``, ``latency_ms`` and ``backend``, and ``error`` when not healthy."""
@@ -405,14 +293,14 @@ class AsyncInMemoryCache(_Shared[V]):
         those of :meth:`InMemoryCache.get_or_set`.
         """
         if options:
-            _check_names(options)
+            check_names(options)
         found = self._fresh(key, _MISSING)
         if found is not _MISSING:
             return found
         from cachine import _read_through_async
 
-        plan, terms = _plan(key, {**options, "ttl": ttl})
-        make = factory if callable(factory) else _constant(factory)
+        plan, terms = plan_of(key, {**options, "ttl": ttl})
+        make = factory if callable(factory) else constant(factory)
         call = self._call(key, terms)
         value: V = await _read_through_async.read(call, plan, make, (), {}, True)
         return value
@@ -420,7 +308,7 @@ class AsyncInMemoryCache(_Shared[V]):
     async def get_many(self, keys: Strings) -> dict[str, V]:
         """Return the values of those keys that have one, in the order of the keys."""
         found = {}
-        for key in _checked(self, keys, "get_many"):
+        for key in checked(self, keys, "get_many"):
             value = _core.Memory.get(self, key, _MISSING)
             if value is not _MISSING:
                 found[key] = value
@@ -428,11 +316,11 @@ class AsyncInMemoryCache(_Shared[V]):
 
     async def set_many(self, mapping: Mapping[str, V], ttl: TTL = None) -> None:
         """Store several values: none when one of the keys is no key or a value can't be kept."""
-        self._set_many(_items(self, mapping), ttl)
+        self._set_many(items_of(self, mapping), ttl)
 
     async def delete_many(self, keys: Strings) -> int:
         """Remove several keys; how many live entries there were."""
-        return sum([_core.Memory.delete(self, key) for key in _checked(self, keys, "delete_many")])
+        return sum([_core.Memory.delete(self, key) for key in checked(self, keys, "delete_many")])
 
     async def ping(self) -> dict[str, Any]:
         """Return ``healthy``, ``latency_ms`` and ``backend``, and ``error`` when not healthy."""

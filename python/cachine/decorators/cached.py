@@ -254,7 +254,11 @@ class Decorated:
                 f"{self.plan.name} is no coroutine function, so it can't wait for the "
                 "asynchronous cache that it was given: use InMemoryCache, or make it async def"
             )
-        if not _is_ours(cache):
+        if _is_ours(cache, _core.Remote, "cachine.backends.redis."):
+            from cachine._remote import Remote
+
+            self.foreign = Remote(cache, self.plan, self.singleflight)
+        elif not _is_ours(cache, _core.Memory, "cachine.backends.inmemory"):
             if self.needs_engine:
                 raise ConfigError(
                     f"{self.needs_engine} needs a cache of this package: "
@@ -294,7 +298,9 @@ class Decorated:
             function._core.connect(self.cache, identity(self.kind), types=types)
             return
         is_shared = not foreign.has_store
-        is_first = function._core.connect(foreign.flights, identity(self.kind), True, is_shared)
+        form = foreign.form(self.kind)
+        parts = identity(self.kind)
+        is_first = function._core.connect(foreign.flights, parts, True, is_shared, form=form)
         if is_shared and not is_first and self.build_key is None:
             advice = "they share their entries: give one of them a version or a key_builder"
             _log.warn("two functions of one name", self.plan.name, None, advice)
@@ -403,18 +409,18 @@ class Decorated:
         self.target(function)
         return function.cache_clear() if self.is_async else self._clear(function)
 
-    def _clear(self, function: Any, *_: Any) -> None:
-        cache = self.target(function)
-        if self.foreign is not None and not self.foreign.has_store:
-            raise ConfigError(
-                f"cache_clear: {type(cache).__name__} does not know which entries belong to "
-                f"{self.plan.name}; use its own clear()"
-            )
-        cache._check_open("use")
-        function._core.clear()
+    def _clear(self, function: Any, *_: Any) -> Any:
+        cache, foreign = self.target(function), self.foreign
+        done = None
+        if foreign is None or foreign.has_store:
+            cache._check_open("use")
+            function._core.clear()
+        else:
+            done = foreign.clear(function._core.prefix, self.build_key is not None)
         function._core.reset_counts()
-        if self.foreign is not None:
-            self.foreign.reset_counts()
+        if foreign is not None:
+            foreign.reset_counts()
+        return done
 
     def target(self, function: Any) -> Any:
         """The cache, connected."""
@@ -446,14 +452,14 @@ class Decorated:
         return await _read_through_async.compute(call, self.plan, self.function, args, kwargs)
 
 
-def _is_ours(cache: Any) -> bool:
+def _is_ours(cache: Any, base: type, module: str) -> bool:
     """Whether the engine may answer for this cache: nothing of get or set was overridden."""
-    if not isinstance(cache, _core.Memory):
+    if not isinstance(cache, base):
         return False
     if "get" in getattr(cache, "__dict__", ()) or "set" in getattr(cache, "__dict__", ()):
         return False
     for kind in type(cache).__mro__:
-        if kind.__module__ == "cachine.backends.inmemory":
+        if kind.__module__.startswith(module):
             return True
         if "get" in kind.__dict__ or "set" in kind.__dict__:
             return False

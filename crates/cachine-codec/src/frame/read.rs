@@ -5,7 +5,7 @@ use cachine_core::error::{Error, ErrorKind};
 use super::{CODED, Coding, Frame, MAGIC, NONCE, Packed, SEALED, STALE, Seal, TAG, TAGS, VERSION};
 use crate::compression::Algorithm;
 use crate::format::Format;
-use crate::stored::{Meta, Stamp};
+use crate::stored::{Head, Meta, Stamp};
 
 /// The least that a tag takes: two bytes of length, one of name, eight of stamp.
 const SMALLEST_TAG: usize = 11;
@@ -15,7 +15,41 @@ pub(crate) fn frame(stored: &[u8]) -> Result<Option<Frame<'_>>, Error> {
     if stored.first() != Some(&MAGIC) {
         return Ok(None);
     }
-    let mut rest = Rest(&stored[1..]);
+    let mut rest = Rest::new(&stored[1..]);
+    let (flags, meta) = opening(&mut rest)?;
+    let kept = rest.bytes;
+    let coding = if flags & CODED == 0 { None } else { Some(coding(&mut rest)?) };
+    let seal = if flags & SEALED == 0 { None } else { Some(seal(&mut rest)?) };
+    let body = rest.bytes;
+    if coding.is_none() && body.first() == Some(&MAGIC) {
+        return Err(malformed("another one begins inside of it"));
+    }
+    if seal.is_some() && body.len() < TAG {
+        return Err(malformed("it ends too early"));
+    }
+    Ok(Some(Frame { meta, coding, seal, kept, body }))
+}
+
+/// The head of the frame that these bytes begin, or `None` if they end inside of it.
+pub(crate) fn head(beginning: &[u8]) -> Result<Option<Head>, Error> {
+    if beginning.first().is_some_and(|first| *first != MAGIC) || beginning.is_empty() {
+        return Ok(Some(Head::default()));
+    }
+    let mut rest = Rest::new(&beginning[1..]);
+    match opening(&mut rest) {
+        Ok((flags, meta)) => Ok(Some(Head {
+            meta,
+            length: beginning.len() - rest.bytes.len(),
+            is_coded: flags & CODED != 0,
+            is_sealed: flags & SEALED != 0,
+        })),
+        Err(_) if rest.is_short => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The sections up to `TAGS`, behind the first byte: the flags, and what can be rewritten.
+fn opening(rest: &mut Rest<'_>) -> Result<(u8, Meta), Error> {
     let version = rest.u8()?;
     if version != VERSION {
         return Err(Error::new(
@@ -34,19 +68,9 @@ pub(crate) fn frame(stored: &[u8]) -> Result<Option<Frame<'_>>, Error> {
     if flags & SEALED != 0 && flags & CODED == 0 {
         return Err(malformed("it is encrypted, but names no format"));
     }
-    let stale_window = if flags & STALE == 0 { None } else { Some(window(&mut rest)?) };
-    let stamps = if flags & TAGS == 0 { Vec::new() } else { stamps(&mut rest)? };
-    let kept = rest.0;
-    let coding = if flags & CODED == 0 { None } else { Some(coding(&mut rest)?) };
-    let seal = if flags & SEALED == 0 { None } else { Some(seal(&mut rest)?) };
-    let body = rest.0;
-    if coding.is_none() && body.first() == Some(&MAGIC) {
-        return Err(malformed("another one begins inside of it"));
-    }
-    if seal.is_some() && body.len() < TAG {
-        return Err(malformed("it ends too early"));
-    }
-    Ok(Some(Frame { meta: Meta { stale_window, stamps }, coding, seal, kept, body }))
+    let stale_window = if flags & STALE == 0 { None } else { Some(window(rest)?) };
+    let stamps = if flags & TAGS == 0 { Vec::new() } else { stamps(rest)? };
+    Ok((flags, Meta { stale_window, stamps }))
 }
 
 fn window(rest: &mut Rest<'_>) -> Result<u64, Error> {
@@ -61,7 +85,7 @@ fn stamps(rest: &mut Rest<'_>) -> Result<Vec<Stamp>, Error> {
     if count == 0 {
         return Err(malformed("it has a list of no tags"));
     }
-    let mut stamps = Vec::<Stamp>::with_capacity(count.min(rest.0.len() / SMALLEST_TAG));
+    let mut stamps = Vec::<Stamp>::with_capacity(count.min(rest.bytes.len() / SMALLEST_TAG));
     for _ in 0..count {
         let length = usize::from(rest.u16()?);
         let tag = text(rest.take(length)?)?;
@@ -115,20 +139,31 @@ fn malformed(why: impl AsRef<str>) -> Error {
 }
 
 /// What is not read yet.
-struct Rest<'a>(&'a [u8]);
+struct Rest<'a> {
+    bytes: &'a [u8],
+    /// Whether more was asked for than there is.
+    is_short: bool,
+}
 
 impl<'a> Rest<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, is_short: false }
+    }
+
+    fn ended(&mut self) -> Error {
+        self.is_short = true;
+        malformed("it ends too early")
+    }
+
     fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
-        let (taken, rest) =
-            self.0.split_at_checked(length).ok_or_else(|| malformed("it ends too early"))?;
-        self.0 = rest;
+        let (taken, rest) = self.bytes.split_at_checked(length).ok_or_else(|| self.ended())?;
+        self.bytes = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Error> {
-        let (taken, rest) =
-            self.0.split_first_chunk().ok_or_else(|| malformed("it ends too early"))?;
-        self.0 = rest;
+        let (taken, rest) = self.bytes.split_first_chunk().ok_or_else(|| self.ended())?;
+        self.bytes = rest;
         Ok(taken)
     }
 

@@ -79,6 +79,37 @@ fn metadata_comes_and_goes_and_the_payload_stays() {
 }
 
 #[test]
+fn a_head_is_known_from_the_first_bytes_that_hold_it_and_from_no_fewer() {
+    let long =
+        Meta { stale_window: None, stamps: vec![stamp(&"x".repeat(9000), 7), stamp("y", 8)] };
+    for meta in [tagged(), long, Meta { stale_window: Some(1), stamps: Vec::new() }] {
+        for payload in
+            [bytes(None, b"[1]"), bytes(Some(Format::Pickle), b"12"), Payload::Integer(3)]
+        {
+            let stored = write(&meta, &payload);
+            let whole = head(&stored).unwrap().unwrap();
+            for length in 0..stored.len() {
+                let expected = (length >= whole.length() || length == 0).then_some(());
+                let found = head(&stored[..length]).unwrap();
+                assert_eq!(found.as_ref().map(|_| ()), expected, "{length}");
+                assert!(length == 0 || found.is_none_or(|found| found == whole));
+            }
+        }
+    }
+    assert_eq!(head(b"").unwrap().unwrap().length(), 0);
+    assert_eq!(head(b"[1]").unwrap().unwrap(), Head::default());
+}
+
+#[test]
+fn what_begins_no_frame_has_no_head() {
+    for wrong in
+        [&b"\xC1\x02"[..], b"\xC1\x01\x00", b"\xC1\x01\x10", b"\xC1\x01\x08", b"\xC1\x01\x02\0\0"]
+    {
+        assert_eq!(head(wrong).unwrap_err().kind(), ErrorKind::Deserialization, "{wrong:?}");
+    }
+}
+
+#[test]
 fn metadata_that_can_not_be_read_back_is_not_written() {
     let long = "x".repeat(1 << 16);
     let many = (0..=u16::MAX).map(|n| stamp(&n.to_string(), 0)).chain([stamp("one more", 0)]);

@@ -125,8 +125,14 @@ impl Model {
 }
 
 impl Entry {
+    /// The whole and the head alone are amended alike.
     fn meta_becomes(&mut self, meta: Meta) {
+        let head = stored::head(&self.stored).unwrap().unwrap();
+        assert_eq!(*head.meta(), self.meta);
+        let body = &self.stored[head.length()..];
+        let amended = [head.with_meta(&meta).unwrap(), body.to_vec()].concat();
         self.stored = stored::with_meta(&self.stored, &meta).unwrap();
+        assert_eq!(amended, self.stored);
         self.meta = rules::sorted(meta);
     }
 

@@ -67,6 +67,13 @@ impl<H: Host> Lease<H> {
         Wait::join(&self.store, &mut state, place, &[])
     }
 
+    /// Whether callers that come now join this computation: not where it was begun beside another
+    /// one, nor after it was fenced.
+    pub fn is_joinable(&self) -> bool {
+        let Open { place, id } = self.open;
+        self.store.lock().fills.get_mut(place, id).is_some_and(|fill| fill.joinable)
+    }
+
     /// How many wait for this computation.
     pub fn parties(&self) -> usize {
         let Open { place, id } = self.open;

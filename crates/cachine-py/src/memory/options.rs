@@ -47,7 +47,7 @@ pub(super) fn eviction(policy: Option<&Bound<'_, PyAny>>) -> PyResult<Eviction> 
     }
 }
 
-pub(super) fn namespace(py: Python<'_>, name: Option<&Bound<'_, PyAny>>) -> PyResult<Namespace> {
+pub(crate) fn namespace(py: Python<'_>, name: Option<&Bound<'_, PyAny>>) -> PyResult<Namespace> {
     let Some(name) = name else { return Ok(Namespace::default()) };
     Namespace::new(convert::namespace(name)?).or_raise(py)
 }

@@ -40,10 +40,10 @@ pub enum Serializer {
 
 /// The one that is taken where none is named.
 #[cfg(feature = "json")]
-pub(super) const USUAL: Option<Serializer> = Some(Serializer::Json);
+pub(crate) const USUAL: Option<Serializer> = Some(Serializer::Json);
 /// A program names one: what it gets must not depend on whether another one wants JSON too.
 #[cfg(not(feature = "json"))]
-pub(super) const USUAL: Option<Serializer> = None;
+pub(crate) const USUAL: Option<Serializer> = None;
 
 impl Serializer {
     const fn format(self) -> Format {
@@ -56,7 +56,7 @@ impl Serializer {
     }
 
     /// A value as it is stored, before any step.
-    pub(super) fn write<T: Serialize + ?Sized>(
+    pub(crate) fn write<T: Serialize + ?Sized>(
         self,
         operation: &'static str,
         value: &T,
@@ -78,7 +78,7 @@ impl Serializer {
     }
 
     /// The value of what was stored, after all steps.
-    pub(super) fn read<T: DeserializeOwned>(
+    pub(crate) fn read<T: DeserializeOwned>(
         self,
         operation: &'static str,
         payload: &Payload<'_>,

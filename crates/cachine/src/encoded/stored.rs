@@ -24,9 +24,9 @@ pub(crate) enum Stored {
 
 /// How values become bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Codec {
-    pub(super) serializer: Serializer,
-    pub(super) steps: Steps,
+pub(crate) struct Codec {
+    pub(crate) serializer: Serializer,
+    pub(crate) steps: Steps,
 }
 
 impl Stored {
@@ -77,13 +77,32 @@ impl Codec {
                 (stored, (size, size))
             }
             payload => {
-                let written = self.steps.write(key, &Meta::default(), &payload);
-                let Written { bytes, raw, packed } =
-                    written.map_err(|error| of(operation, &error))?;
+                let Written { bytes, raw, packed } = self.pass(operation, key, &payload)?;
                 (Stored::Bytes(bytes.into()), (raw, packed))
             }
         };
         Ok(Writing { weight: stored.weight(key), stored, bytes: Some(bytes) })
+    }
+
+    fn pass(
+        &self,
+        operation: &'static str,
+        key: &[u8],
+        payload: &Payload<'_>,
+    ) -> Result<Written, Error> {
+        let written = self.steps.write(key, &Meta::default(), payload);
+        written.map_err(|error| of(operation, &error))
+    }
+
+    /// The bytes that a store which knows nothing but bytes keeps of a value.
+    #[cfg(feature = "redis")]
+    pub(crate) fn to_bytes<T: Serialize + ?Sized>(
+        &self,
+        operation: &'static str,
+        key: &[u8],
+        value: &T,
+    ) -> Result<Written, Error> {
+        self.pass(operation, key, &self.serializer.write(operation, value)?)
     }
 
     /// The value of what is stored under this physical key.
@@ -93,14 +112,23 @@ impl Codec {
         key: &[u8],
         stored: &Stored,
     ) -> Result<T, Error> {
-        let payload = match stored {
-            Stored::Integer(integer) => self.counter(operation, key, *integer)?,
-            Stored::Bytes(bytes) => {
-                let read = self.steps.read(key, bytes);
-                let (_, payload) = read.map_err(|error| of(operation, &error))?;
-                payload
+        match stored {
+            Stored::Integer(integer) => {
+                let payload = self.counter(operation, key, *integer)?;
+                self.serializer.read(operation, &payload)
             }
-        };
+            Stored::Bytes(bytes) => self.of_bytes(operation, key, bytes),
+        }
+    }
+
+    /// The value of these bytes, which are stored under this physical key.
+    pub(crate) fn of_bytes<T: DeserializeOwned>(
+        &self,
+        operation: &'static str,
+        key: &[u8],
+        bytes: &[u8],
+    ) -> Result<T, Error> {
+        let (_, payload) = self.steps.read(key, bytes).map_err(|error| of(operation, &error))?;
         self.serializer.read(operation, &payload)
     }
 
@@ -135,7 +163,7 @@ impl Codec {
     }
 
     /// Fails where no counter may be made.
-    pub(super) fn may_count(&self, operation: &'static str, key: &[u8]) -> Result<(), Error> {
+    pub(crate) fn may_count(&self, operation: &'static str, key: &[u8]) -> Result<(), Error> {
         self.counter(operation, key, 0).map(drop).map_err(|_| {
             let message = format!(
                 "{operation}: a counter stands in the clear, which the encryption of this cache \

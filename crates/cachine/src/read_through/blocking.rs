@@ -161,7 +161,7 @@ where
 }
 
 /// Blocks until a computation has ended; `None` where it left nothing for this caller.
-fn block<S, V, E>(wait: &KeptWait<S>) -> Option<Result<V, E>>
+pub(crate) fn block<S, V, E>(wait: &KeptWait<S>) -> Option<Result<V, E>>
 where
     S: 'static,
     V: Clone + 'static,

@@ -28,13 +28,13 @@ thread_local! {
 
 /// A chain of computations, outermost first.
 #[derive(Clone)]
-pub(super) struct Held(Option<Arc<[FlightId]>>);
+pub(crate) struct Held(Option<Arc<[FlightId]>>);
 
 /// Puts the chain of before back.
 struct Before(Option<Held>);
 
 /// A computation in a task: a future that brings its chain along.
-pub(super) struct Computing<F> {
+pub(crate) struct Computing<F> {
     future: Option<Pin<Box<F>>>,
     held: Held,
     polled: Polled,
@@ -48,22 +48,22 @@ struct Polled {
 
 impl Held {
     /// The chain of the code that calls this.
-    pub(super) fn here() -> Self {
+    pub(crate) fn here() -> Self {
         // While the thread ends there is no chain any more, and nobody further up.
         HERE.try_with(|here| here.borrow().clone()).unwrap_or(Self(None))
     }
 
     /// This chain with one more computation.
-    pub(super) fn and(&self, flight: FlightId) -> Self {
+    pub(crate) fn and(&self, flight: FlightId) -> Self {
         Self(Some(self.flights().iter().copied().chain([flight]).collect()))
     }
 
-    pub(super) fn flights(&self) -> &[FlightId] {
+    pub(crate) fn flights(&self) -> &[FlightId] {
         self.0.as_deref().unwrap_or_default()
     }
 
     /// Runs code that is part of these computations.
-    pub(super) fn scope<T>(&self, act: impl FnOnce() -> T) -> T {
+    pub(crate) fn scope<T>(&self, act: impl FnOnce() -> T) -> T {
         let before = HERE.try_with(|here| here.replace(self.clone())).ok();
         let _put_back = Before(before); // Invariant 1, also when `act` panics.
         act()
@@ -71,7 +71,7 @@ impl Held {
 }
 
 /// Computes on this thread, as the computation `flight` of the code that calls this.
-pub(super) fn run<T>(flight: FlightId, compute: impl FnOnce() -> T) -> T {
+pub(crate) fn run<T>(flight: FlightId, compute: impl FnOnce() -> T) -> T {
     Held::here().and(flight).scope(compute)
 }
 
@@ -85,7 +85,7 @@ impl Drop for Before {
 
 impl<F: Future> Computing<F> {
     /// The future that `start` makes, as the computation `flight` of the code that calls this.
-    pub(super) fn new(flight: FlightId, start: impl FnOnce() -> F) -> Self {
+    pub(crate) fn new(flight: FlightId, start: impl FnOnce() -> F) -> Self {
         let (held, polled) = (Held::here().and(flight), Polled::new(flight));
         let future = Some(Box::pin(held.scope(start)));
         Self { future, held, polled }
@@ -120,7 +120,7 @@ fn leaders() -> MutexGuard<'static, HashMap<FlightId, Arc<AtomicU64>>> {
 
 /// Whether a computation belongs to a task that this thread polled last: a thread that blocked
 /// for it might be the only one that could ever finish it.
-pub(super) fn would_stop(flight: FlightId) -> bool {
+pub(crate) fn would_stop(flight: FlightId) -> bool {
     let thread = leaders().get(&flight).map(|thread| thread.load(Ordering::Relaxed));
     thread.is_some_and(|thread| thread == this_thread())
 }

@@ -67,6 +67,17 @@ pub trait Refreshes<F>: sealed::Sealed {
 pub trait RefreshesAsync<F, A: Future>: sealed::Sealed {
     #[doc(hidden)]
     fn start(&self, flight: FlightId, compute: F, settle: impl FnOnce(A::Output) + Send + 'static);
+
+    /// The same where the right to compute is asked for, and the result stored, by awaiting:
+    /// `lead` has the number of the computation, and what is to be handed to `settle`.
+    #[doc(hidden)]
+    #[cfg(all(feature = "tokio", any(feature = "json", feature = "msgpack")))]
+    fn start_after<C: Send + 'static, W: Future<Output = ()> + Send + 'static>(
+        &self,
+        compute: F,
+        lead: impl Future<Output = Option<(FlightId, C)>> + Send + 'static,
+        settle: impl FnOnce(C, A::Output) -> W + Send + 'static,
+    );
 }
 
 impl<F> Refreshes<F> for Never {
@@ -81,6 +92,15 @@ impl<F: Send + 'static> Refreshes<F> for Threads {
 
 impl<F, A: Future> RefreshesAsync<F, A> for Never {
     fn start(&self, _: FlightId, _: F, _: impl FnOnce(A::Output) + Send + 'static) {}
+
+    #[cfg(all(feature = "tokio", any(feature = "json", feature = "msgpack")))]
+    fn start_after<C: Send + 'static, W: Future<Output = ()> + Send + 'static>(
+        &self,
+        _: F,
+        _: impl Future<Output = Option<(FlightId, C)>> + Send + 'static,
+        _: impl FnOnce(C, A::Output) -> W + Send + 'static,
+    ) {
+    }
 }
 
 impl<F, A> RefreshesAsync<F, A> for Tasks
@@ -90,6 +110,20 @@ where
 {
     fn start(&self, flight: FlightId, compute: F, settle: impl FnOnce(A::Output) + Send + 'static) {
         (self.0)(Box::pin(async move { settle(Computing::new(flight, compute).await) }));
+    }
+
+    #[cfg(all(feature = "tokio", any(feature = "json", feature = "msgpack")))]
+    fn start_after<C: Send + 'static, W: Future<Output = ()> + Send + 'static>(
+        &self,
+        compute: F,
+        lead: impl Future<Output = Option<(FlightId, C)>> + Send + 'static,
+        settle: impl FnOnce(C, A::Output) -> W + Send + 'static,
+    ) {
+        (self.0)(Box::pin(async move {
+            let Some((flight, led)) = lead.await else { return };
+            let output = Computing::new(flight, compute).await;
+            settle(led, output).await;
+        }));
     }
 }
 
@@ -117,4 +151,4 @@ mod sealed {
     impl Sealed for super::Threads {}
     impl Sealed for super::Tasks {}
 }
-pub(super) use sealed::Sealed;
+pub(crate) use sealed::Sealed;

@@ -120,6 +120,17 @@ where
     }
 }
 
+/// Waits for the end of a computation; `None` where it left nothing for this caller.
+#[cfg(all(feature = "tokio", any(feature = "json", feature = "msgpack")))]
+pub(crate) async fn wait_for<S, V, E>(wait: &KeptWait<S>) -> Option<Result<V, E>>
+where
+    S: 'static,
+    V: Clone + 'static,
+    E: Clone + 'static,
+{
+    poll_fn(|context| poll_end(wait, context)).await
+}
+
 /// Waits for the end of a computation; ready with `None` where it left nothing for this caller.
 fn poll_end<S, V, E>(wait: &KeptWait<S>, context: &mut Context<'_>) -> Poll<Option<Result<V, E>>>
 where

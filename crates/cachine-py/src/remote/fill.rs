@@ -1,0 +1,317 @@
+//! The steps of a read that computes what is missing, for the glue that takes them.
+//!
+//! Look; claim the right to store; compute; fill or release. Which step follows which is written in
+//! Python (`_remote.py`), because the function of a user stands between them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cachine::core::error::Error;
+use cachine::core::stats::Counted;
+use cachine::redis::client::{Claim, Fill, Look, Want};
+use cachine::space::LEASE;
+use pyo3::PyTraverseError;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+
+use crate::call::Call;
+use crate::convert;
+use crate::errors;
+use crate::form::Form;
+use crate::looped::{LoopDriver, Outcome, Work};
+use crate::remote::operation::{self, Answer, Place, operate};
+use crate::remote::{Inner, Remote};
+
+/// What a look found, as the glue knows it.
+mod looked {
+    pub(super) const MISSING: u8 = 0;
+    pub(super) const FRESH: u8 = 1;
+    pub(super) const STALE: u8 = 2;
+}
+
+/// What a claim came to.
+mod claimed {
+    pub(super) const FOUND: u8 = 0;
+    pub(super) const COMPUTE: u8 = 1;
+    pub(super) const HELD: u8 = 2;
+    pub(super) const UNREADABLE: u8 = 3;
+}
+
+/// The right to store what is computed from now on.
+#[pyclass(frozen, module = "cachine._core")]
+pub(crate) struct FillToken {
+    fill: Mutex<Option<Fill>>,
+    /// When it was given, by the clock of the flights.
+    since: u64,
+}
+
+impl FillToken {
+    fn take(&self) -> PyResult<Fill> {
+        let fill = self.fill.lock().unwrap_or_else(PoisonError::into_inner).take();
+        fill.ok_or_else(|| PyRuntimeError::new_err("this right was used before"))
+    }
+}
+
+/// What a claim asks for, owned.
+struct Wish {
+    tags: Box<[String]>,
+    has_late_tags: bool,
+    is_shared: bool,
+    is_forced: bool,
+}
+
+impl Wish {
+    fn want(&self) -> Want<'_> {
+        let Self { tags, has_late_tags, is_shared, is_forced } = self;
+        let (has_late_tags, is_shared, is_forced) = (*has_late_tags, *is_shared, *is_forced);
+        Want { tags, has_late_tags, is_shared, is_forced, lease: LEASE }
+    }
+}
+
+/// What a read-through of one call needs on its way.
+struct Way {
+    key: Arc<str>,
+    form: Py<Form>,
+}
+
+impl Inner {
+    fn way(&self, py: Python<'_>, call: &Call) -> Way {
+        let form = call.form(py).unwrap_or_else(|| self.form.clone_ref(py));
+        Way { key: call.text().into(), form }
+    }
+}
+
+/// What takes the steps, for one cache.
+#[pyclass(frozen, module = "cachine._core")]
+pub(crate) struct Filler {
+    cache: Py<Remote>,
+}
+
+impl Filler {
+    fn inner(&self) -> PyResult<&Inner> {
+        self.cache.get().inner()
+    }
+}
+
+#[pymethods]
+impl Filler {
+    #[new]
+    fn new(cache: Py<Remote>) -> Self {
+        Self { cache }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.cache)
+    }
+
+    /// Look for the value of a call: (state, value); for one that can't be read (missing, why).
+    /// A second look of the same call counts nothing.
+    #[pyo3(signature = (call, tags=None, is_second=false, at=None))]
+    fn look(
+        &self,
+        py: Python<'_>,
+        call: &Bound<'_, Call>,
+        tags: Option<&Bound<'_, PyAny>>,
+        is_second: bool,
+        at: Place<'_>,
+    ) -> Answer {
+        let tags = convert::tags(tags)?;
+        let inner = self.inner()?;
+        let Way { key, form } = inner.way(py, call.get());
+        let function = call.get().counters();
+        let (space, server) = (Arc::clone(&inner.space), &inner.server);
+        let (asked, asked_space, counters) =
+            (Arc::clone(&key), Arc::clone(&space), function.clone());
+        let then = move |py: Python<'_>, look: Look| {
+            let (state, stored) = match look {
+                Look::Missing => return pair(py, looked::MISSING, py.None()),
+                Look::Fresh(stored) => (looked::FRESH, stored),
+                Look::Stale(stored) => (looked::STALE, stored),
+            };
+            match form.get().read_bytes(py, &space.physical(&key), &stored) {
+                Ok(value) => pair(py, state, value.unbind()),
+                Err(error) => {
+                    let error = errors::forgive(py, error)?;
+                    if !is_second {
+                        let tally = space.filling(function.as_deref());
+                        tally.undecoded();
+                        tally.count(Counted::Miss);
+                    }
+                    pair(py, looked::MISSING, error.into_value(py).into_any())
+                }
+            }
+        };
+        operate!(
+            py,
+            server,
+            at,
+            |client| if is_second {
+                asked_space.look_again(&client, &asked, &tags).await
+            } else {
+                asked_space.look(&client, &asked, &tags, counters.as_deref()).await
+            },
+            then
+        )
+    }
+
+    /// Ask for the right to compute and store: (how, value, token or seconds).
+    #[pyo3(signature = (call, tags=None, has_late_tags=false, is_shared=false, is_forced=false, at=None))]
+    #[expect(clippy::too_many_arguments, reason = "what a computation may want")]
+    fn claim(
+        &self,
+        py: Python<'_>,
+        call: &Bound<'_, Call>,
+        tags: Option<&Bound<'_, PyAny>>,
+        has_late_tags: bool,
+        is_shared: bool,
+        is_forced: bool,
+        at: Place<'_>,
+    ) -> Answer {
+        let tags = convert::tags(tags)?;
+        let inner = self.inner()?;
+        let Way { key, form } = inner.way(py, call.get());
+        let (space, server) = (Arc::clone(&inner.space), &inner.server);
+        let (asked, asked_space) = (Arc::clone(&key), Arc::clone(&space));
+        let fences = Arc::clone(&inner.fences);
+        let (name, owner) = (Arc::clone(&key), Arc::clone(&space));
+        let then = move |py: Python<'_>, claim: Claim| match claim {
+            Claim::Found(stored) => {
+                match form.get().read_bytes(py, &space.physical(&key), &stored) {
+                    Ok(value) => pair(py, claimed::FOUND, value.unbind()),
+                    Err(error) => {
+                        let error = errors::forgive(py, error)?;
+                        pair(py, claimed::UNREADABLE, error.into_value(py).into_any())
+                    }
+                }
+            }
+            Claim::Compute(fill) => {
+                let since = fences.store().now();
+                let token = FillToken { fill: Mutex::new(Some(fill)), since };
+                pair(py, claimed::COMPUTE, Py::new(py, token)?.into_any())
+            }
+            Claim::Held(left) => {
+                let seconds = left.as_secs_f64().into_pyobject(py)?.into_any().unbind();
+                pair(py, claimed::HELD, seconds)
+            }
+        };
+        let tags = tags.into_boxed_slice();
+        let wish = Wish { tags, has_late_tags, is_shared, is_forced };
+        let Some((driver, future)) = at else {
+            let client = server.client();
+            let work = async move { asked_space.claim(&client, &asked, wish.want()).await };
+            return operation::waited(py, work, then);
+        };
+        let client = Arc::clone(&driver.get().client);
+        let work = Box::pin(async move {
+            let claim = asked_space.claim(&client, &asked, wish.want()).await;
+            let fill = claim.as_ref().ok().and_then(Claim::fill).cloned();
+            let finish = operation::finish(claim, then);
+            // Nobody may be left to compute: then the next one need not wait for the lease to end.
+            let orphaned = fill.map(|fill| {
+                let give_back = async move {
+                    let _ = owner.release(&client, &name, fill).await;
+                    operation::finish(Ok(()), |py, ()| Ok(py.None()))
+                };
+                Box::pin(give_back) as Work
+            });
+            Outcome { finish, orphaned }
+        });
+        LoopDriver::start_careful(&driver, &future, work).map(|steps| operation::given(py, steps))
+    }
+
+    /// Store a computed value; whether it stands, so that others may be given it.
+    #[pyo3(signature = (call, token, value, late_tags=None, at=None))]
+    fn fill(
+        &self,
+        py: Python<'_>,
+        call: &Bound<'_, Call>,
+        token: &Bound<'_, FillToken>,
+        value: &Bound<'_, PyAny>,
+        late_tags: Option<&Bound<'_, PyAny>>,
+        at: Place<'_>,
+    ) -> Answer {
+        let late = convert::tags(late_tags)?;
+        let inner = self.inner()?;
+        let Way { key, form } = inner.way(py, call.get());
+        let freshness = call.get().freshness();
+        let function = call.get().counters();
+        let (space, server) = (Arc::clone(&inner.space), &inner.server);
+        let tally = space.filling(function.as_deref());
+        let took = inner.fences.store().now().saturating_sub(token.get().since);
+        let written = form.get().write_bytes(tally, &space.physical(&key), value);
+        let stored = written.inspect_err(|_| tally.error())?;
+        let fill = token.get().take()?;
+        tally.computed(took);
+        operate!(
+            py,
+            server,
+            at,
+            |client| space.fill(&client, &key, fill, stored, &freshness, &late).await,
+            super::plain_bool
+        )
+    }
+
+    /// Give the right back; whether nothing was written or invalidated since.
+    #[pyo3(signature = (call, token, at=None))]
+    fn release(
+        &self,
+        py: Python<'_>,
+        call: &Bound<'_, Call>,
+        token: &Bound<'_, FillToken>,
+        at: Place<'_>,
+    ) -> Answer {
+        let inner = self.inner()?;
+        let key = call.get().text().to_owned();
+        let (space, server) = (Arc::clone(&inner.space), &inner.server);
+        let fill = token.get().take()?;
+        operate!(
+            py,
+            server,
+            at,
+            |client| space.release(&client, &key, fill).await,
+            super::plain_bool
+        )
+    }
+
+    /// Let the right live on; whether it still stood. One that was used has ended.
+    #[pyo3(signature = (call, token, at=None))]
+    fn renew(
+        &self,
+        py: Python<'_>,
+        call: &Bound<'_, Call>,
+        token: &Bound<'_, FillToken>,
+        at: Place<'_>,
+    ) -> Answer {
+        let inner = self.inner()?;
+        let key = call.get().text().to_owned();
+        let (space, server) = (Arc::clone(&inner.space), &inner.server);
+        let fill = token.get().fill.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        operate!(
+            py,
+            server,
+            at,
+            |client| match &fill {
+                Some(fill) => space.renew(&client, &key, fill).await,
+                None => Ok::<_, Error>(false),
+            },
+            super::plain_bool
+        )
+    }
+
+    /// Count a call that waited for the computation of another.
+    fn count_coalesced(&self, call: &Bound<'_, Call>) -> PyResult<()> {
+        let function = call.get().counters();
+        self.inner()?.space.filling(function.as_deref()).count(Counted::Coalesced);
+        Ok(())
+    }
+
+    /// Count a failure of the server during a call of a function.
+    fn count_error(&self) -> PyResult<()> {
+        self.inner()?.space.tally().error();
+        Ok(())
+    }
+}
+
+fn pair(py: Python<'_>, state: u8, value: Py<PyAny>) -> Answer {
+    Ok((state, value).into_pyobject(py)?.into_any().unbind())
+}

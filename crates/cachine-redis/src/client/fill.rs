@@ -1,0 +1,361 @@
+//! The right to compute and store: claimed before the computation, lost to whatever is written meanwhile.
+//!
+//! A claim takes the *token* of the entry and reads the stamps of its tags; the value is stored only
+//! while the token stands, and is valid only while the tags have these stamps. Tags that only the result
+//! names get their stamps too late for that, so an *epoch*, which each invalidation takes away, tells
+//! whether there was one in between.
+//!
+//! An error on the way gives the token back (A2), unless the server can't be reached.
+
+use std::time::Duration;
+
+use cachine_codec::stored::{self, Meta, Stamp};
+use cachine_core::error::{Error, ErrorKind};
+
+use super::call::{Call, may_repeat};
+use super::commands::{create, life, on, prolong, set};
+use super::look::{Found, ask, take};
+use super::read::{Current, is_valid};
+use super::replies::{Answers, failure};
+use super::scripts::{RELEASE, RENEW, STORE};
+use super::tags::{created_stamps, distinct};
+use super::{Claim, Client, Fill, Lifetime, Want};
+use crate::link::{Batch, Class, Link};
+use crate::names::Names;
+use crate::random;
+
+/// What the commands of a claim found.
+struct Claimed {
+    fill: Fill,
+    /// How long a token that somebody else has will stand.
+    left: i64,
+    found: Option<Found>,
+}
+
+/// What the commands of a claim create where there is nothing.
+struct Created {
+    stamps: Vec<u64>,
+    epoch: Option<Box<[u8]>>,
+}
+
+/// How a fill ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Filled {
+    Stands,
+    /// The token was gone, or a stamp has changed since.
+    Fenced,
+    /// An invalidation came before the late tags had their stamps: nothing was stored.
+    Refused,
+}
+
+impl<L: Link> Client<L> {
+    /// Asks for the right to compute and store. A stale entry is no reason not to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn claim(&self, names: &Names, key: &str, want: Want<'_>) -> Result<Claim, Error> {
+        let call = self.call("claim");
+        let Claimed { fill, left, found } = call.take_token(names, key, &want).await?;
+        let found = found.filter(|found| !want.is_forced && found.is_readable());
+        if let Some(found) = found.filter(Found::is_fresh) {
+            let current =
+                fill.stamps.iter().map(|stamp| (stamp.tag.clone(), Some(stamp.stamp))).collect();
+            let outcome = Box::pin(call.is_found_valid(names, &found, current)).await;
+            if !matches!(outcome, Ok(false)) {
+                Box::pin(call.give_back(names, key, &fill)).await;
+            }
+            if outcome? {
+                return Ok(Claim::Found(found.into_stored()));
+            }
+        }
+        if want.is_shared && !fill.is_own {
+            // It may have ended in the meantime: then there is no need to wait.
+            let left = u64::try_from(left).unwrap_or(0);
+            return Ok(Claim::Held(Duration::from_millis(left)));
+        }
+        Ok(Claim::Compute(fill))
+    }
+
+    /// Lets a right live for another `lease`; whether it still stood. One that was found, not taken,
+    /// lives as long as its owner lets it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn renew(
+        &self,
+        names: &Names,
+        key: &str,
+        fill: &Fill,
+        lease: Duration,
+    ) -> Result<bool, Error> {
+        let call = self.call("renew");
+        let mut batch = Batch::new(Class::Idempotent);
+        let token = names.token(key);
+        if fill.is_own {
+            let lease = life(Some(lease));
+            batch.script(&RENEW, &[&token], &[&fill.token, lease.as_bytes()]);
+        } else {
+            batch.push(&on("GET", &token));
+        }
+        let longer = Some(lease.saturating_add(self.margin()));
+        for stamp in &fill.stamps {
+            prolong(&mut batch, &names.stamp(&stamp.tag), longer);
+        }
+        if fill.epoch.is_some() {
+            prolong(&mut batch, &names.epoch(), longer);
+        }
+        let mut answers = call.run(&batch).await?;
+        fill.stands(&mut answers)
+    }
+
+    /// Stores, unless something was written or invalidated since the claim; whether the entry stands
+    /// and is valid, seen after it was stored. `stored` comes without metadata; the stamps and the stale
+    /// window are put into it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`]; [`ErrorKind::Serialization`] for tags that a frame can't hold.
+    pub async fn fill(
+        &self,
+        names: &Names,
+        key: &str,
+        mut fill: Fill,
+        stored: Vec<u8>,
+        life: Lifetime,
+        late_tags: &[String],
+    ) -> Result<bool, Error> {
+        let call = self.call("fill");
+        let outcome = async {
+            if !late_tags.is_empty()
+                && !Box::pin(call.stamp_late(names, &mut fill, life.ttl, late_tags)).await?
+            {
+                return Ok(Filled::Refused);
+            }
+            call.store(names, key, &fill, stored, life).await
+        }
+        .await;
+        let is_left = match &outcome {
+            Ok(filled) => *filled == Filled::Refused,
+            Err(error) => !matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Connection),
+        };
+        if is_left {
+            Box::pin(call.give_back(names, key, &fill)).await;
+        }
+        outcome.map(|filled| filled == Filled::Stands)
+    }
+
+    /// Gives the right back without storing; whether nothing was written or invalidated since.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn release(&self, names: &Names, key: &str, fill: Fill) -> Result<bool, Error> {
+        let call = self.call("release");
+        let mut batch = Batch::new(Class::Idempotent);
+        let token = names.token(key);
+        if fill.is_own {
+            batch.script(&RELEASE, &[&token], &[&fill.token]);
+        } else {
+            batch.push(&on("GET", &token));
+        }
+        for stamp in &fill.stamps {
+            batch.push(&on("GET", &names.stamp(&stamp.tag)));
+        }
+        if fill.epoch.is_some() {
+            batch.push(&on("GET", &names.epoch()));
+        }
+        let mut answers = call.run(&batch).await?;
+        let stood = fill.stands(&mut answers)?;
+        let is_current = fill.has_current_stamps(&mut answers)?;
+        let epoch = if fill.epoch.is_some() { answers.bytes()? } else { None };
+        Ok(stood && is_current && epoch.as_deref() == fill.epoch.as_deref())
+    }
+}
+
+impl<L: Link> Call<'_, L> {
+    /// Takes the token, or finds who has it; then reads the entry and the stamps, in this order. Every
+    /// try has a token of its own: one that was sent twice could come back after it was fenced (A10).
+    async fn take_token(
+        &self,
+        names: &Names,
+        key: &str,
+        want: &Want<'_>,
+    ) -> Result<Claimed, Error> {
+        let tags = distinct(want.tags);
+        let failed = |fault| failure(fault, self.operation);
+        let mut tries = Vec::with_capacity(1);
+        loop {
+            tries.push(random::token(self.operation)?);
+            let token = &tries[tries.len() - 1];
+            let mut batch = Batch::new(Class::Once);
+            let fresh = self.ask_token(&mut batch, names, key, want, &tags, token)?;
+            match self.exchange(&batch).await {
+                Err(fault) if tries.len() == 1 && may_repeat(&fault, Class::Idempotent) => {
+                    if self.is_over() {
+                        return Err(failed(fault));
+                    }
+                }
+                Err(fault) => return Err(failed(fault)),
+                Ok((mut answers, _)) => {
+                    let mut fill = token_of(&mut answers, tries)?;
+                    let outcome = read_claim(&mut answers, &mut fill, want, &tags, &fresh);
+                    if outcome.is_err() {
+                        Box::pin(self.give_back(names, key, &fill)).await;
+                    }
+                    let (left, found) = outcome?;
+                    return Ok(Claimed { fill, left, found });
+                }
+            }
+        }
+    }
+
+    /// Adds the commands of a claim; the stamps that they create.
+    fn ask_token(
+        &self,
+        batch: &mut Batch,
+        names: &Names,
+        key: &str,
+        want: &Want<'_>,
+        tags: &[&str],
+        token: &[u8],
+    ) -> Result<Created, Error> {
+        let name = names.token(key);
+        let mut take = set(&name, token, Some(want.lease.max(Duration::from_millis(1))));
+        take.arg("NX").arg("GET");
+        batch.push(&take);
+        batch.push(&on("PTTL", &name));
+        ask(batch, &names.entry(key));
+        let stamps = self.create_stamps(batch, names, tags, Some(want.lease))?;
+        let epoch = if want.has_late_tags { Some(random::token(self.operation)?) } else { None };
+        if let Some(epoch) = &epoch {
+            let ttl = want.lease.saturating_add(self.client.margin());
+            create(batch, &names.epoch(), epoch, Some(ttl));
+        }
+        Ok(Created { stamps, epoch })
+    }
+
+    /// Gives a token back where there is nothing to learn from it: it would end by itself.
+    async fn give_back(&self, names: &Names, key: &str, fill: &Fill) {
+        if fill.is_own {
+            let mut batch = Batch::new(Class::Idempotent);
+            batch.script(&RELEASE, &[names.token(key)], &[&fill.token]);
+            drop(self.run(&batch).await);
+        }
+    }
+
+    /// Gives stamps to tags that the result has named, then looks whether there was an invalidation
+    /// since the claim; whether there was none.
+    async fn stamp_late(
+        &self,
+        names: &Names,
+        fill: &mut Fill,
+        ttl: Option<Duration>,
+        tags: &[String],
+    ) -> Result<bool, Error> {
+        let is_late = |tag: &&String| fill.stamps.iter().all(|stamp| *stamp.tag != **tag);
+        let tags = distinct(tags.iter().filter(is_late));
+        if tags.is_empty() {
+            return Ok(true);
+        }
+        let mut batch = Batch::new(Class::Idempotent);
+        let fresh = self.create_stamps(&mut batch, names, &tags, ttl)?;
+        batch.push(&on("GET", &names.epoch()));
+        let mut answers = self.run(&batch).await?;
+        fill.stamps.append(&mut created_stamps(&mut answers, &tags, &fresh)?);
+        let epoch = answers.bytes()?;
+        Ok(epoch.is_some() && epoch.as_deref() == fill.epoch.as_deref())
+    }
+
+    /// Index, entry, then a last look at the stamps: in one trip.
+    async fn store(
+        &self,
+        names: &Names,
+        key: &str,
+        fill: &Fill,
+        stored: Vec<u8>,
+        life: Lifetime,
+    ) -> Result<Filled, Error> {
+        let stale = life.stale.map(super::commands::milliseconds);
+        let meta = Meta { stale_window: stale, stamps: fill.stamps.clone() };
+        let stored = if meta == Meta::default() {
+            stored
+        } else {
+            let named = |error: Error| Error::new(error.kind(), "fill", error.to_string());
+            stored::with_meta(&stored, &meta).map_err(named)?
+        };
+        let mut batch = Batch::new(Class::Idempotent);
+        for stamp in &fill.stamps {
+            self.index(&mut batch, names, key, stamp, life.ttl, false);
+        }
+        let ttl = super::commands::life(life.ttl);
+        let keys = [names.token(key), names.entry(key)];
+        batch.script(&STORE, &keys, &[&fill.token, &stored[..], ttl.as_bytes()]);
+        for stamp in &fill.stamps {
+            batch.push(&on("GET", &names.stamp(&stamp.tag)));
+        }
+        let exchanged = self.exchange(&batch).await;
+        let (mut answers, was_resent) =
+            exchanged.map_err(|fault| failure(fault, self.operation))?;
+        answers.skip(fill.stamps.len())?;
+        let is_stored = answers.integer()? == 1;
+        let mut is_valid = fill.has_current_stamps(&mut answers)?;
+        if is_stored && is_valid && was_resent && !fill.stamps.is_empty() {
+            // The scripts ran after the last look.
+            is_valid = Box::pin(self.are_current(names, &fill.stamps)).await?;
+        }
+        Ok(if is_stored && is_valid { Filled::Stands } else { Filled::Fenced })
+    }
+}
+
+impl Fill {
+    /// Whether it was taken by this claim, so that it is ours to renew and to give back.
+    pub fn is_own(&self) -> bool {
+        self.is_own
+    }
+
+    /// Whether the token stands: from what a script, or a look at a token that was found, replied.
+    fn stands(&self, answers: &mut Answers) -> Result<bool, Error> {
+        if self.is_own {
+            return Ok(answers.integer()? == 1);
+        }
+        Ok(answers.bytes()?.as_deref() == Some(&*self.token))
+    }
+
+    /// Whether the next replies are the stamps that were read at the claim.
+    fn has_current_stamps(&self, answers: &mut Answers) -> Result<bool, Error> {
+        let mut current = Current::with_capacity(self.stamps.len());
+        for Stamp { tag, .. } in &self.stamps {
+            current.insert(tag.clone(), super::read::stamp(answers.bytes()?.as_deref()));
+        }
+        Ok(is_valid(&self.stamps, &current))
+    }
+}
+
+/// Whose token stands now. If the first try did arrive, it is ours all the same: what follows was read
+/// after it.
+fn token_of(answers: &mut Answers, tries: Vec<Box<[u8]>>) -> Result<Fill, Error> {
+    let held = answers.bytes()?.map(Vec::into_boxed_slice);
+    let is_own = held.as_ref().is_none_or(|held| tries.contains(held));
+    let token = held.or_else(|| tries.into_iter().next_back()).unwrap_or_default();
+    Ok(Fill { token, is_own, stamps: Vec::new(), epoch: None })
+}
+
+/// The other replies to a claim: how long the token stands, and the entry.
+fn read_claim(
+    answers: &mut Answers,
+    fill: &mut Fill,
+    want: &Want<'_>,
+    tags: &[&str],
+    created: &Created,
+) -> Result<(i64, Option<Found>), Error> {
+    let left = answers.integer()?;
+    let found = take(answers)?;
+    fill.stamps = created_stamps(answers, tags, &created.stamps)?;
+    if want.has_late_tags {
+        let found = answers.bytes()?.map(Vec::into_boxed_slice);
+        fill.epoch = found.or_else(|| created.epoch.clone());
+    }
+    Ok((left, found))
+}

@@ -1,0 +1,2 @@
+"""Caches in Redis: :mod:`~cachine.backends.redis.sync` for threads,
+:mod:`~cachine.backends.redis.async_` for tasks."""

@@ -1,0 +1,223 @@
+"""The cache in Redis, for threads.
+
+Nothing is connected before the first operation. Every operation takes at most ``timeout`` seconds,
+whatever the server does, and then raises :class:`~cachine.exceptions.CacheTimeoutError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cachine.backends._arguments import blocking, check_names, checked, items_of
+from cachine.backends.redis._shared import Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from typing import overload
+
+    from typing_extensions import Self, Unpack
+
+    from cachine._types import TTL, D, FillOptions, Serializer, Span, Strings, V
+else:
+    V = Any  # What stands in brackets is for checkers only.
+
+__all__ = ["RedisCache"]
+
+
+class RedisCache(Shared[V]):
+    """A cache in Redis (7.0 or newer, or Valkey), for threads.
+
+    Args:
+        host: the name or address of the server.
+        port: its port, 1 to 65535.
+        db: the number of the database.
+        username: the user of an ACL; None for the server's default user.
+        password: the password. It is in no message and no ``repr``.
+        ssl: whether the connection is encrypted with TLS.
+        namespace: what every key begins with, followed by a colon.
+        serializer: how values become bytes: one from :mod:`cachine.serializers` (None for
+            :class:`~cachine.serializers.ExactSerializer`), or any object with ``dumps`` and
+            ``loads``.
+        url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, in place of the options above.
+        unix_socket_path: the path of the server's socket, in place of host and port.
+        ssl_ca_certs: a file of PEM certificates to trust; None for those of the system.
+        ssl_certfile: a file with this client's certificate.
+        ssl_keyfile: a file with its key.
+        ssl_verify: whether the server's certificate is checked. False lets anyone in between read
+            and change everything.
+        timeout: seconds or a timedelta that an operation may take in all, connecting included; 1.0
+            if None.
+        connect_timeout: the most of it that connecting may take; all of it if None.
+        max_connections: the most connections that threads use at once; 50 if None.
+        client: a client of redis-py (4.0 or newer) whose plain settings are read. Its connections
+            are not used.
+
+    Raises:
+        ConfigError: an option has a value that can't be, or two contradict each other.
+        TypeError: an option of the wrong type.
+
+    Times are seconds (int or float) or a timedelta. An operation raises
+    :class:`~cachine.exceptions.CacheConnectionError`,
+    :class:`~cachine.exceptions.CacheTimeoutError` or :class:`~cachine.exceptions.ResponseError`
+    when the server can't be reached, does not answer in time, or refuses.
+    """
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get(
+            self, key: str, default: None = None, *, serializer: Serializer | None = None
+        ) -> V | None: ...
+        @overload
+        def get(
+            self, key: str, default: D, *, serializer: Serializer | None = None
+        ) -> V | D: ...
+
+    def get(
+        self, key: str, default: Any = None, *, serializer: Serializer | None = None
+    ) -> Any:
+        """Return the value of a key, or the default."""
+        return self._get(key, default, serializer)
+
+    def set(
+        self,
+        key: str,
+        value: V,
+        ttl: TTL = None,
+        *,
+        tags: Strings | None = None,
+        serializer: Serializer | None = None,
+    ) -> None:
+        """Store a value for ttl seconds, or until it is removed."""
+        self._set(key, value, ttl, tags, serializer)
+
+    def delete(self, key: str) -> bool:
+        """Remove a key; True when a live entry was removed."""
+        result: bool = self._delete(key)
+        return result
+
+    def exists(self, key: str) -> bool:
+        """Whether a key has a live entry."""
+        result: bool = self._exists(key)
+        return result
+
+    def clear(self, *, dangerously_clear_all: bool = False) -> None:
+        """Remove every entry of this namespace and of those inside it.
+
+        Raises:
+            ConfigError: there is no namespace, so everything in the database would go, and
+                ``dangerously_clear_all`` is not given.
+        """
+        self._clear(dangerously_clear_all)
+
+    def ttl(self, key: str) -> int | None:
+        """Return the seconds that a key has left, rounded up, or None."""
+        result: int | None = self._ttl(key)
+        return result
+
+    def expire(self, key: str, ttl: Span) -> bool:
+        """Give a live entry a new life of ttl seconds; True when there was one."""
+        result: bool = self._expire(key, ttl)
+        return result
+
+    def expire_at(self, key: str, when: datetime | float) -> bool:
+        """Let a live entry end at a time; True when there was one."""
+        result: bool = self._expire_at(key, when)
+        return result
+
+    def persist(self, key: str) -> bool:
+        """Let a live entry live for ever; True when it had an end."""
+        result: bool = self._persist(key)
+        return result
+
+    def touch(self, key: str, ttl: TTL = None) -> bool:
+        """Count as a use of a live entry, and renew its ttl if one is given."""
+        result: bool = self._touch(key, ttl)
+        return result
+
+    def incr(self, key: str, delta: int = 1, ttl_on_create: TTL = None) -> int:
+        """Add to a counter and return the new number."""
+        result: int = self._incr(key, delta, ttl_on_create)
+        return result
+
+    def decr(self, key: str, delta: int = 1, ttl_on_create: TTL = None) -> int:
+        """Subtract from a counter and return the new number."""
+        result: int = self._decr(key, delta, ttl_on_create)
+        return result
+
+    def add_tags(self, key: str, tags: Strings) -> bool:
+        """Add tags to a live entry; True when there was one."""
+        result: bool = self._add_tags(key, tags)
+        return result
+
+    def invalidate_tags(self, tags: Strings) -> int:
+        """Remove every entry that has one of the tags; how many live ones there were."""
+        result: int = self._invalidate_tags(tags)
+        return result
+
+    def get_or_set(
+        self,
+        key: str,
+        factory: Callable[[], V] | V,
+        ttl: TTL = None,
+        **options: Unpack[FillOptions],
+    ) -> V:
+        """Return the value of a key, or compute, store and return it.
+
+        At most one computation of a key runs at a time; everybody else waits for its result. When
+        the server can't be used, the value is computed and returned all the same, and that is
+        logged.
+
+        Args:
+            key: the key.
+            factory: a callable without arguments, or the value itself.
+            ttl: seconds or a timedelta; None for ever.
+            options: ``condition``, ``cache_none``, ``jitter``, ``stale_ttl``, ``tags`` and
+                ``tags_from_result``, as in :func:`cachine.cached`.
+        """
+        if options:
+            check_names(options)
+        remote, call = self._filling(key, {**options, "ttl": ttl})
+        value: V = remote.read(call, remote.plan, blocking(factory), (), {})
+        return value
+
+    def get_many(self, keys: Strings) -> dict[str, V]:
+        """Return the values of those keys that have one, in the order of the keys."""
+        found: dict[str, V] = self._get_many(checked(self, keys, "get_many"))
+        return found
+
+    def set_many(self, mapping: Mapping[str, V], ttl: TTL = None) -> None:
+        """Store several values: none when one of the keys is no key or a value can't be kept."""
+        self._set_many(items_of(self, mapping), ttl)
+
+    def delete_many(self, keys: Strings) -> int:
+        """Remove several keys; how many live entries there were."""
+        gone: int = self._delete_many(checked(self, keys, "delete_many"))
+        return gone
+
+    def ping(self) -> dict[str, Any]:
+        """Return ``healthy``, ``latency_ms`` and ``backend``, and ``error`` when not healthy."""
+        try:
+            return self._told({"latency_ms": self._ping()})
+        except Exception as error:
+            return self._told({"healthy": False, "error": str(error)})
+
+    def ping_ok(self) -> bool:
+        """Whether the cache can be used."""
+        return bool((self.ping())["healthy"])
+
+    def close(self) -> None:
+        """End the use of this cache, and its connections unless it is a view."""
+        if self._close() and self._loops:
+            self._loops[0].close()
+
+    def _clear_function(self, prefix: str) -> None:
+        self._clear_prefix(prefix)
+
+    def __enter__(self) -> Self:
+        self._check_open("enter")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""The link of an event loop, below every operation of a cache."""
