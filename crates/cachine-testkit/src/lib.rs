@@ -20,7 +20,7 @@
 mod certificates;
 mod folder;
 mod process;
-mod program;
+pub mod program;
 mod redis;
 mod reply;
 mod setup;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// # Panics
 ///
 /// If there is none, with the line to type.
-pub(crate) fn redis_server() -> PathBuf {
+pub fn redis_server() -> PathBuf {
     find("CACHINE_REDIS_SERVER", &["redis-server", "valkey-server"])
 }
 
@@ -18,7 +18,7 @@ pub(crate) fn redis_server() -> PathBuf {
 /// # Panics
 ///
 /// If there is none, with the line to type.
-pub(crate) fn openssl() -> PathBuf {
+pub fn openssl() -> PathBuf {
     find("CACHINE_OPENSSL", &["openssl"])
 }
 

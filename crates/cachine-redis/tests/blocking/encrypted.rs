@@ -51,7 +51,7 @@ impl Authority {
     }
 
     fn openssl(&self, arguments: &[&[&str]]) {
-        let mut command = Command::new("openssl");
+        let mut command = Command::new(cachine_testkit::program::openssl());
         let done = command.args(arguments.concat()).current_dir(self.0.path()).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }

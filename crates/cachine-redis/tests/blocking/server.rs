@@ -63,7 +63,7 @@ impl Server {
         let port = free.local_addr().unwrap().port();
         drop(free);
         let folder = Folder::new();
-        let mut process = Command::new("redis-server")
+        let mut process = Command::new(cachine_testkit::program::redis_server())
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--unixsocket", "redis.sock", option, &port.to_string()])
             .args(options)

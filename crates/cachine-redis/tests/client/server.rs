@@ -16,7 +16,7 @@ impl Server {
         // Between asking for a port and using it somebody else may take it: then the next.
         loop {
             let port = free_port();
-            let child = Command::new("redis-server")
+            let child = Command::new(cachine_testkit::program::redis_server())
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
                 .args(["--appendonly", "no", "--maxclients", "200"])
                 .stdout(Stdio::null())

@@ -24,7 +24,7 @@ impl Identity {
         let words = "req -x509 -days 2 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
                      -subj /CN=server -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
                      -addext basicConstraints=critical,CA:FALSE -keyout key.pem -out cert.pem";
-        let mut openssl = Command::new("openssl");
+        let mut openssl = Command::new(cachine_testkit::program::openssl());
         let done =
             openssl.args(words.split_whitespace()).current_dir(&identity.0).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -28,7 +28,7 @@ impl Server {
     }
 
     fn on(port: u16, port_option: &str, options: &[&str]) -> Option<Self> {
-        let process = Command::new("redis-server")
+        let process = Command::new(cachine_testkit::program::redis_server())
             .args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"])
             .args([port_option, &port.to_string()])
             .args(options)

@@ -27,7 +27,7 @@ impl Server {
     }
 
     fn on(port: u16, options: &[&str]) -> Option<Self> {
-        let process = Command::new("redis-server")
+        let process = Command::new(cachine_testkit::program::redis_server())
             .args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port"])
             .arg(port.to_string())
             .args(options)
