@@ -23,6 +23,15 @@ class _Line:
         self.held_back = 0
 
 
+#: Errors whose text says what is wrong with a server, and never holds a value or a secret.
+_SAFE = frozenset({"CacheConnectionError", "CacheTimeoutError", "ResponseError", "ClosedError"})
+
+
+def said(error: BaseException, advice: str) -> str:
+    """The advice, with what the error says where that is safe to log."""
+    return f"{error}; {advice}" if type(error).__name__ in _SAFE else advice
+
+
 def warn(event: str, name: str, error: BaseException | None, advice: str) -> None:
     """Log that something failed, unless the same was logged a moment ago.
 

@@ -250,6 +250,10 @@ class Links:
             driver = Driver(self, loop)
             with self._lock:
                 self._known[loop] = ref(driver)
+                is_late = self.closed
+            if is_late:  # Closed in between, by another thread.
+                driver.shut()
+                raise ClosedError("the cache was closed: make a new one")
             _drivers[driver._number] = driver
         self._last = (ref(loop), ref(driver))
         return driver
@@ -284,6 +288,8 @@ class Links:
     def tell(self, method: Callable[..., Any], *arguments: Any) -> None:
         """Begin an operation whose end nobody waits for."""
         loop = get_running_loop()
+        if self.closed:
+            return
         future = loop.create_future()
         future.add_done_callback(_heard)
         driver = self.driver(loop)
@@ -311,7 +317,8 @@ class Links:
             # blocking link and older versions take: the same settings mean the same everywhere.
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             if certificate is not None:
-                context.load_cert_chain(certificate, key)
+                # An encrypted key would be asked for on the terminal.
+                context.load_cert_chain(certificate, key, password="")
             if unverified:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE

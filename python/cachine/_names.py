@@ -2,7 +2,7 @@
 
 ``asyncio.run`` waits at its end for the threads of the loop's executor, so a slow name server would
 hold up a program that has long given up on it. Here a daemon thread asks, one at a time for each
-host in the process, for whoever wants to know.
+host and port in the process, for whoever wants to know.
 """
 
 from __future__ import annotations

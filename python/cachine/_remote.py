@@ -1,9 +1,9 @@
 """The way of a call whose entries are in Redis.
 
-Look; claim the right to store; compute; store, or give the right back. What follows what is
-written once, for threads and for tasks, as generators: they yield whatever somebody has to wait
-for, and one of two small drivers waits. Simultaneous calls of this process meet in a flight of the
-engine, in a store that never keeps anything; those of other processes at the fill token.
+Look; claim the right to store; compute; store, or give the right back; and for a stale value the
+same in the background. What follows what is written once, for threads and for tasks, as a generator
+(see :mod:`cachine._steps`). Simultaneous calls of this process meet in a flight of the engine, in a
+store that never keeps anything; those of other processes at the fill token.
 
 A flight is sealed before its result is stored: who asks from then on looks for the entry instead
 of joining, because it may have been invalidated a moment ago by somebody whom this process has not
@@ -14,27 +14,24 @@ from __future__ import annotations
 
 import random
 from contextvars import copy_context
-from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from cachine import _core, _log, _read_through, _refresh, _renewal
-from cachine._read_through import WAIT, Plan, held, refresh_failed, ring, shareable
+from cachine import _backoff, _core, _log, _read_through, _refresh
+from cachine._read_through import COMPUTE, WAIT, Plan, held, refresh_failed, ring, shareable
+from cachine._steps import HOLD, IO, PAUSE, TELL, USER, Raised, run, run_async
 from cachine.exceptions import CacheError, ConfigError, SerializationError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from cachine._core import Call, FillToken
+    from cachine._steps import Steps
 
-    _Steps = Generator[tuple[Any, ...], Any, Any]
-
-# What a generator yields first: what is to be done with the rest.
-IO, USER, PAUSE, FORGET, HOLD = range(5)
 # What Filler.look answers.
 MISSING, FRESH, STALE = range(3)
 # What Filler.claim answers.
-FOUND, COMPUTE, HELD, UNREADABLE = range(4)
+FOUND, GIVEN, HELD, UNREADABLE = range(4)
 
 #: Seconds between two looks at a right that somebody else holds: at first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.05
@@ -44,126 +41,14 @@ NESTED_WAIT = 5.0
 
 _NOTHING: Any = object()
 
-#: The keys whose function runs in this process with the right to store, and how many do.
-_computing: dict[tuple[str | None, str], int] = {}
 #: The refreshes that run as tasks, which their loop holds only weakly.
 _tasks: set[asyncio.Task[Any]] = set()
 
 
 def forget() -> None:
     """Start afresh in a child process."""
-    _computing.clear()
     _tasks.clear()
-    _backoff.running.clear()
-
-
-def run(steps: _Steps) -> Any:
-    """Take the steps of a generator on this thread."""
-    act: Any
-    step = next(steps)
-    while True:
-        try:
-            result = _taken(*step)
-        except BaseException as error:
-            act, result = steps.throw, error
-        else:
-            act = steps.send
-        try:
-            step = act(result)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            act = result = None  # An error would hold this frame, and the frame the error.
-
-
-def _taken(kind: int, *rest: Any) -> Any:
-    if kind == PAUSE:
-        return sleep(*rest)
-    if kind == HOLD:
-        return _renewal.on_thread(*rest)
-    act, args, *kwargs = rest
-    if kind == FORGET:
-        try:
-            return act(*args)
-        except CacheError:
-            return None  # It ends by itself.
-    # What is done with a result that nobody takes is for tasks only.
-    return act(*args, **kwargs[0]) if kind == USER else act(*args)
-
-
-async def run_async(steps: _Steps, links: Any) -> Any:
-    """Take the steps of a generator in this task."""
-    act: Any
-    step = next(steps)
-    while True:
-        try:
-            result = await _taken_async(links, *step)
-        except BaseException as error:
-            act, result = steps.throw, error
-        else:
-            act = steps.send
-        try:
-            step = act(result)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            act = result = None  # An error would hold this frame, and the frame the error.
-
-
-async def _taken_async(links: Any, kind: int, *rest: Any) -> Any:
-    if kind == PAUSE:
-        from asyncio import sleep
-
-        return await sleep(*rest)
-    if kind == HOLD:
-        return _renewal.on_loop(links, *rest)
-    act, args, *kwargs = rest
-    if kind == IO:
-        return await links.ask(act, *args, lost=kwargs[0] if kwargs else None)
-    if kind == FORGET:
-        return links.tell(act, *args)
-    result = act(*args, **kwargs[0])
-    return await result if hasattr(result, "__await__") else result
-
-
-class _Backoff:
-    """Which stale keys are computed anew, and which must wait after a failure."""
-
-    #: Nanoseconds between a failure and the next attempt: at first, and at most.
-    FIRST, LONGEST = 500_000_000, 30_000_000_000
-    #: More keys than this are not remembered.
-    MOST = 10_000
-
-    def __init__(self) -> None:
-        self.running: set[tuple[Any, ...]] = set()
-        self.waits: dict[tuple[Any, ...], tuple[int, int]] = {}
-
-    def begin(self, key: tuple[Any, ...], now: int) -> bool:
-        """Whether the caller is the one to refresh this key now."""
-        if key in self.running or now < self.waits.get(key, (0, 0))[0]:
-            return False
-        # Of the threads that come at once, one adds it.
-        before = len(self.running)
-        self.running.add(key)
-        return len(self.running) > before
-
-    def forgive(self, key: tuple[Any, ...]) -> None:
-        """A new value stands there: what failed before does not count any more."""
-        self.waits.pop(key, None)
-
-    def end(self, key: tuple[Any, ...], has_failed: bool, now: int) -> None:
-        """The refresh has ended."""
-        if has_failed:
-            if len(self.waits) >= self.MOST:
-                self.waits.clear()
-            pause = min(self.waits.get(key, (0, self.FIRST // 2))[1] * 2, self.LONGEST)
-            self.waits[key] = (now + pause, pause)
-        else:
-            self.forgive(key)
-        self.running.discard(key)
-
-
-_backoff = _Backoff()
+    _backoff.forget()
 
 
 class _Known:
@@ -175,8 +60,12 @@ class _Known:
         self.value = value
         #: Whether others may be given it: nothing was invalidated meanwhile.
         self.is_shared = is_shared
-        #: Whether it was to be stored.
+        #: Whether it was to be stored, and could be.
         self.was_kept = was_kept
+
+
+#: What a refresh comes to that somebody else does.
+_ELSEWHERE = _Known(None, False, True)
 
 
 def _bare(value: Any) -> Any:
@@ -285,7 +174,7 @@ class Remote:
         kwargs: dict[str, Any],
     ) -> Any:
         """Compute one call anew and store it."""
-        filling = _Filling(self, call, is_forced=True)
+        filling = _Filling(self, call, is_renewed=True)
         call.recompute()
 
         def computed(*args: Any, **kwargs: Any) -> Any:
@@ -304,7 +193,7 @@ class Remote:
         """Compute one call anew and store it."""
         from cachine import _read_through_async
 
-        filling = _Filling(self, call, is_forced=True)
+        filling = _Filling(self, call, is_renewed=True)
         call.recompute()
 
         async def computed(*args: Any, **kwargs: Any) -> Any:
@@ -318,7 +207,8 @@ class Remote:
         if self.plan.failed is not None:
             self.plan.failed(error)
         else:
-            _log.warn("the cache failed", self.plan.name, error, "the value is computed")
+            advice = _log.said(error, "the value is computed")
+            _log.warn("the cache failed", self.plan.name, error, advice)
 
     # Stale values.
 
@@ -333,17 +223,22 @@ class Remote:
             return
         context = copy_context()
 
+        def computed(*args: Any, **kwargs: Any) -> Any:
+            return run(filling.steps(function, args, kwargs))
+
         def job() -> None:
-            error = None
             try:
                 context.run(held.set, ())
-                context.run(run, filling.steps(function, args, kwargs, declares=True))
-            except BaseException as raised:
-                error = raised
-            filling.end_refresh(error)
+                compute = _read_through.compute
+                filling.end_refresh(
+                    context.run(compute, filling.call, filling, computed, args, kwargs)
+                )
+            except BaseException as error:
+                filling.end_refresh(Raised(error))
 
         if not _refresh.submit(filling.call, job):
-            filling.end_refresh(_NOTHING)
+            ring(filling.call.abandon())
+            filling.end_refresh(_ELSEWHERE)
 
     def _refresh_in_task(
         self,
@@ -352,24 +247,26 @@ class Remote:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        from asyncio import get_running_loop
+        from cachine import _read_through_async
 
         if not filling.begins_refresh():
             return
 
-        async def job() -> None:
-            error: Any = _NOTHING  # For a loop that ends first.
-            try:
-                held.set(())
-                steps = filling.steps(function, args, kwargs, declares=True)
-                await run_async(steps, self.cache._links)
-                error = None
-            except Exception as raised:
-                error = raised
-            finally:
-                filling.end_refresh(error)
+        async def computed(*args: Any, **kwargs: Any) -> Any:
+            return await run_async(filling.steps(function, args, kwargs), self.cache._links)
 
-        task = get_running_loop().create_task(job())
+        async def job() -> None:
+            outcome: Any = _ELSEWHERE  # For a loop that ends first.
+            try:
+                compute = _read_through_async.compute
+                outcome = await compute(filling.call, filling, computed, args, kwargs)
+            except Exception as error:
+                outcome = Raised(error)
+            finally:
+                filling.end_refresh(outcome)
+                del outcome
+
+        task = _read_through_async.start(job(), filling.call, ())
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
 
@@ -377,9 +274,18 @@ class Remote:
 class _Filling(Plan):
     """The plan of one call, whose result goes to a server."""
 
-    __slots__ = ("_declared", "_is_cut_off", "_is_forced", "_is_refresh", "_remote", "_was_kept", "call")
+    __slots__ = (
+        "_declared",
+        "_is_counted",
+        "_is_cut_off",
+        "_is_forced",
+        "_is_refresh",
+        "_is_renewed",
+        "_remote",
+        "call",
+    )
 
-    def __init__(self, remote: Remote, call: Call, is_forced: bool = False) -> None:
+    def __init__(self, remote: Remote, call: Call, is_renewed: bool = False) -> None:
         plan = remote.plan
         super().__init__(
             plan.name, plan.condition, plan.cache_none, plan.tags, plan.tags_from_result
@@ -387,17 +293,20 @@ class _Filling(Plan):
         self.call = call
         self._remote = remote
         self._declared: list[str] = []
+        self._is_counted = False
         self._is_cut_off = False
-        self._is_forced = is_forced
+        #: Whether to compute even where a value stands: the caller says so, or it can't be read.
+        self._is_renewed = is_renewed
+        self._is_forced = is_renewed
         self._is_refresh = False
-        self._was_kept = True
 
     # What the flight asks of a plan.
 
     def ask(self, call: Call, alone: bool = False) -> int:
         """Ask who computes."""
         told = call.begin(held.get(), alone, True)
-        if told == WAIT:
+        if told == WAIT and not self._is_counted:
+            self._is_counted = True
             self._remote.filler.count_coalesced(call)
         return told
 
@@ -442,92 +351,80 @@ class _Filling(Plan):
 
     # Computing.
 
-    @property
-    def _place(self) -> tuple[str | None, str]:
-        return self._remote.cache.namespace, self.call.name
-
     def steps(
-        self,
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        declares: bool = False,
-    ) -> _Steps:
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Steps:
         """Compute, once it is this caller's turn, and store."""
-        if declares:
-            self._declared = _listed(
-                self.tags(*args, **kwargs) if callable(self.tags) else self.tags
-            )
         token: FillToken | None = None
         if not self._is_cut_off:
-            found, token = yield from self._claimed()
-            if found is not _NOTHING:
-                stands = yield from self._still_stands()
-                return _Known(found, stands, True)
-            if token is None and self._is_refresh and not self._is_cut_off:
-                return None  # Somebody else refreshes it.
+            known, token = yield from self._claimed()
+            if known is not None:
+                return known
         if token is None:
+            if self._is_refresh:
+                return _Known(None, False, False)  # It could not be stored: not worth computing.
             value = yield USER, function, args, kwargs
             # Nobody was asked what was invalidated: as good as it gets without a server.
-            return _Known(value, True, False)
-        place = self._place
+            return value if type(value) is Raised else _Known(value, True, False)
+        release = TELL, self._remote.filler.release, (self.call, token)
         renewal = yield HOLD, self._remote.filler, self.call, token
-        _computing[place] = _computing.get(place, 0) + 1
         try:
             value = yield USER, function, args, kwargs
-            keeps, late = self._judged(value)
+            if type(value) is Raised:
+                yield release
+                return value
+            payload, late = self._judged(value)
         except GeneratorExit:
             raise  # Its loop is gone; the right ends by itself.
         except BaseException:
-            yield FORGET, self._remote.filler.release, (self.call, token)
+            yield release
             raise
         finally:
             renewal.end()
-            left = _computing.get(place, 1) - 1
-            if left:
-                _computing[place] = left
-            else:
-                _computing.pop(place, None)
         self.call.seal()
-        stands = yield from self._stored(token, value, keeps, late)
-        self._was_kept = keeps
-        if keeps and stands and not self._is_refresh:
+        stands, was_kept = yield from self._stored(token, payload, late)
+        if stands and was_kept and not self._is_refresh:
             _backoff.forgive(self._refreshed)
-        return _Known(value, stands, keeps)
+        return _Known(value, stands, was_kept)
 
-    def _judged(self, value: Any) -> tuple[bool, list[str]]:
-        """Whether a result is to be stored, and the tags that only it knows."""
+    def _judged(self, value: Any) -> tuple[bytes | None, list[str]]:
+        """What to store of a result, if anything, and the tags that only it knows."""
         try:
             if self.keeps(value):
-                return True, _listed(self.late(value))
+                late = _listed(self.late(value))
+                return self._remote.filler.encode(self.call, value), late
+        except SerializationError as error:
+            self.not_kept(error)
         except Exception as error:
             self.callback_failed(error)
-        return False, []
+        return None, []
 
-    def _claimed(self) -> _Steps:
-        """The value that stands there after all, or the right to store one."""
+    def _claimed(self) -> Steps:
+        """What stands there after all, or the right to store; neither without a server."""
         filler, call = self._remote.filler, self.call
         pause, waited = FIRST_PAUSE, 0.0
-        # The engine lets a computation run beside another one of this process when waiting would
-        # never end: for one further up in the same context, for example.
-        is_shared = self._is_refresh or (
-            self._remote.singleflight and self._place not in _computing
-        )
+        # The engine lets a computation run beside another one of this process where waiting would
+        # never end, such as for one further up in the same context: that is the one to wait for.
+        is_shared = self._is_refresh or (self._remote.singleflight and call.is_joinable)
         has_late = self.tags_from_result is not None
         is_nested = len(held.get()) > 1
         try:
+            if self._is_renewed:
+                yield IO, filler.fence, (call,)  # What began before is out of date by now.
             while True:
                 asked = (call, self._declared, has_late, is_shared, self._is_forced)
                 how, what = yield IO, filler.claim, asked, self._unwanted
                 if how == FOUND:
-                    return what, None
-                if how == COMPUTE:
-                    return _NOTHING, what
+                    return (yield from self._shared(what)), None
+                if how == GIVEN:
+                    return None, what
                 if how == UNREADABLE:
                     self.missed(what)
                     continue
                 if self._is_refresh:
-                    return _NOTHING, None
+                    return _ELSEWHERE, None
+                # Who has it stores something new.
+                self._is_forced = self._is_renewed
                 if is_nested and waited > NESTED_WAIT:
                     is_shared = False
                     continue
@@ -537,61 +434,66 @@ class _Filling(Plan):
                 pause = min(pause * 2, LONGEST_PAUSE)
         except CacheError as error:
             self.cut_off(error)
-            return _NOTHING, None
+            return None, None
 
-    def _still_stands(self) -> _Steps:
-        """Whether others may be given what was found: it is looked at once they all have come."""
+    def _shared(self, value: Any) -> Steps:
+        """What was found, and whether others may be given it: that is looked at once more, when
+        they all have come."""
         if not self.call.parties:
-            return False  # There is nobody, and whoever comes finds it, too.
+            return _Known(value, False, True)  # Whoever comes finds it, too.
         self.call.seal()
-        try:
-            tags = self._declared
-            state, _ = yield IO, self._remote.filler.look, (self.call, tags, True)
-        except CacheError as error:
-            self._remote.failed(error)
-            return False
-        return state == FRESH
+        state, again = yield IO, self._remote.filler.look, (self.call, self._declared, True)
+        return _Known(again, True, True) if state == FRESH else _Known(value, False, True)
 
     def _unwanted(self, claim: tuple[int, Any]) -> None:
         """Give a right back that came when its task was cancelled."""
-        if claim[0] == COMPUTE:
+        if claim[0] == GIVEN:
             self._remote.cache._links.tell(self._remote.filler.release, self.call, claim[1])
 
-    def _stored(self, token: FillToken, value: Any, keeps: bool, late: list[str]) -> _Steps:
-        """Store a result, or give the right back; whether others may be given it."""
+    def _stored(self, token: FillToken, payload: bytes | None, late: list[str]) -> Steps:
+        """Store a result, or give the right back; whether others may be given it, and whether it
+        was kept unless it was fenced."""
         filler, call = self._remote.filler, self.call
         try:
-            if keeps:
-                try:
-                    return (yield IO, filler.fill, (call, token, value, late))
-                except SerializationError as error:
-                    self.not_kept(error)
-                    self._was_kept = False
-            return (yield IO, filler.release, (call, token))
+            if payload is None:
+                return (yield IO, filler.release, (call, token)), False
+            return (yield IO, filler.fill, (call, token, payload, late)), True
+        except SerializationError as error:
+            self.not_kept(error)  # Tags that no frame can hold.
         except CacheError as error:
             self._remote.failed(error)
-        except Exception as error:
-            # A serializer of the user's.
-            self.callback_failed(error)
-            yield FORGET, filler.release, (call, token)
-        return False
+        return False, False
 
     # Refreshing.
 
     def begins_refresh(self) -> bool:
         """Whether this call is the one that computes a stale value anew."""
+        if not _backoff.may_begin(self._refreshed):
+            return False
+        if self.call.begin((), False, True) != COMPUTE:
+            self.call.leave()
+            return False
+        if not _backoff.begin(self._refreshed, self.call):
+            ring(self.call.abandon())
+            return False
         self._is_refresh = True
-        return _backoff.begin(self._refreshed, _core.now())
+        return True
 
     @property
     def _refreshed(self) -> tuple[Any, ...]:
-        return (id(self._remote.flights), *self._place)
+        cache = self._remote.cache
+        server = cache._server
+        return server.address, server.db, cache.namespace, self.call.name
 
-    def end_refresh(self, error: Any) -> None:
-        """It has ended: well, or with an error, or (``_NOTHING``) without having begun."""
-        has_failed = error is not _NOTHING and (error is not None or not self._was_kept)
-        _backoff.end(self._refreshed, has_failed, _core.now())
-        if has_failed:
+    def end_refresh(self, outcome: Any) -> None:
+        """It has ended, in one of these ways."""
+        if outcome is _ELSEWHERE:
+            _backoff.defer(self._refreshed)
+            return
+        error = outcome.error if type(outcome) is Raised else None
+        has_failed = error is not None or not outcome.was_kept
+        _backoff.end(self._refreshed, has_failed)
+        if has_failed and not self._is_cut_off:
             refresh_failed(self._remote.plan, error)
 
 

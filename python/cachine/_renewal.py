@@ -7,11 +7,9 @@ threads one daemon thread does it for the whole process, for tasks a timer of th
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+from _thread import RLock, allocate_lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-
-from cachine.exceptions import CacheError
 
 if TYPE_CHECKING:
     from cachine._core import Call, Filler, FillToken
@@ -41,7 +39,7 @@ class _Held:
         """Renew it; whether it is to be renewed again."""
         try:
             stands = self.filler.renew(self.call, self.token)
-        except CacheError:
+        except Exception:
             stands = True  # The next attempt may reach the server.
         self.due = monotonic() + PERIOD
         return bool(stands) and not self.is_over and self.due - self.since < MAX_HOLD
@@ -55,17 +53,20 @@ class _Thread:
     """The thread that renews, and what it renews."""
 
     def __init__(self) -> None:
-        self.lock = allocate_lock()
+        # A finalizer or a signal handler may come back here on the very same thread.
+        self.lock = RLock()
         self.held: list[_Held] = []
         self.is_running = False
 
     def add(self, held: _Held) -> None:
+        old: list[_Held] = []
         with self.lock:
             # Those that have ended are let go of here, so that short ones cost no thread's time.
             if len(self.held) > 64:
-                self.held = [one for one in self.held if not one.is_over]
+                old, self.held = self.held, [one for one in self.held if not one.is_over]
             self.held.append(held)
             starts, self.is_running = not self.is_running, True
+        del old
         if starts:
             from threading import Thread  # Late: slow to import, and rarely needed.
 
@@ -82,12 +83,13 @@ class _Thread:
             gate.acquire(timeout=PERIOD / 4)
             now = monotonic()
             with self.lock:
-                self.held = [one for one in self.held if not one.is_over]
+                old, self.held = self.held, [one for one in self.held if not one.is_over]
                 due = [one for one in self.held if one.due <= now]
                 idle = 0.0 if self.held else idle + PERIOD / 4
                 if idle > IDLE:
                     self.is_running = False
                     return
+            del old
             for one in due:
                 if not one.is_over and not one.renew():
                     one.end()

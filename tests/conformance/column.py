@@ -12,7 +12,7 @@ import time
 from cachine.middleware import CompressionMiddleware, EncryptionMiddleware, MetricsMiddleware
 from cachine.serializers import ExactSerializer
 
-from cachine import AsyncInMemoryCache, AsyncRedisCache, InMemoryCache, RedisCache, _read_through, _remote
+from cachine import AsyncInMemoryCache, AsyncRedisCache, InMemoryCache, RedisCache, _backoff, _read_through
 
 #: The operations that an asynchronous cache has as coroutine functions.
 AWAITED = (
@@ -135,7 +135,7 @@ class Column:
 
     def is_idle(self):
         """Whether no computation is under way in this process, not even a failing one."""
-        return not _read_through.leaders and not _remote._backoff.running
+        return not _read_through.leaders and _backoff.is_idle()
 
     def gate(self):
         """A gate, closed, that a computation beside the test waits at."""

@@ -130,7 +130,8 @@ def test_a_cancelled_caller_leaves_the_computation_to_the_others(kind, make):
         first = asyncio.ensure_future(cache.get_or_set("key", compute))
         await begun.wait()
         second = asyncio.ensure_future(cache.get_or_set("key", compute))
-        await asyncio.sleep(0)
+        while cache.get_stats()["coalesced"] < 1:
+            await asyncio.sleep(0)
         first.cancel()
         assert await second == "value"
         assert first.cancelled()

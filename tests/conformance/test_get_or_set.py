@@ -59,9 +59,9 @@ async def test_a_factory_may_be_a_function_a_class_or_the_value_itself(cache):
 async def test_a_life_of_a_computed_value_ends(cache, column):
     factory, calls = counting(column, "one", "two")
     await cache.get_or_set("key", factory, 60)
-    column.advance(59.999)
+    column.advance(60 - column.moment)
     assert await cache.get_or_set("key", factory, 60) == "one"
-    column.advance(0.001)
+    column.advance(column.moment)
     assert await cache.get_or_set("key", factory, 60) == "two"
     assert len(calls) == 2
 

@@ -13,7 +13,7 @@ import weakref
 
 import pytest
 
-from cachine import AsyncRedisCache, RedisCache, cached
+from cachine import AsyncRedisCache, RedisCache, _core, cached
 from cachine.exceptions import ConfigError, SerializationError, UnkeyableArgumentError
 from cachine.serializers import JSONSerializer
 
@@ -414,4 +414,147 @@ def test_get_or_set_shares_one_computation_and_counts(redis_server):
     assert (runs, stats["hits"], stats["misses"], stats["sets"]) == ([1], 1, 1, 1)
     assert cache.invalidate_tags(["t"]) == 1
     assert cache.get("k") is None
+    cache.close()
+
+
+def _raised(error):
+    raise error
+
+
+def test_what_a_function_raises_passes_untouched(door):
+    class Odd(Exception):
+        pass
+
+    for error in (StopIteration("x"), StopAsyncIteration(), Odd(1), GeneratorExit):
+        if door.is_coroutine and isinstance(error, StopIteration):
+            continue  # A coroutine can't raise it.
+        kind = error if isinstance(error, type) else type(error)
+
+        raises = functools.partial(_raised, error)
+        function = cached(door.cache(), ttl=60, singleflight=True, version=kind.__name__)(
+            door.function(lambda n: raises())  # noqa: B023
+        )
+        with pytest.raises(kind):
+            door.run(function, 1)
+
+
+def test_tags_that_no_frame_can_hold_leave_the_answer(door, caplog):
+    function = cached(door.cache(), ttl=60, tags_from_result=lambda _: ["t" * 70_000])(
+        door.function(lambda n: n)
+    )
+    assert door.run(function, 7) == 7
+    assert door.run(function, 7) == 7
+    assert "not stored" in caplog.text
+    assert not any("~t:" in key for key in door.server.keys()), "the right was given back"
+
+
+def test_tags_from_an_iterator_are_kept(redis_server):
+    redis_server.command("FLUSHALL")
+    with RedisCache("127.0.0.1", redis_server.port) as cache:
+        assert cache.get_or_set("k", lambda: 1, tags=iter(["a", "b"])) == 1
+        assert cache.invalidate_tags(["b"]) == 1
+
+
+def test_a_refresh_whose_result_can_not_be_kept_backs_off(door, clock, eventually, caplog):
+    runs = []
+
+    def load(n):
+        runs.append(n)
+        return "old" if len(runs) == 1 else object
+
+    function = cached(door.cache(), ttl=60, stale_ttl=600)(door.function(load))
+
+    async def scene():
+        assert await function(1) == "old"
+        door.server.age(61)
+        for _ in range(60):
+            assert await function(1) == "old"
+            await asyncio.sleep(0.002)
+
+    if door.is_coroutine:
+        asyncio.run(scene())
+    else:
+        assert function(1) == "old"
+        door.server.age(61)
+        assert function(1) == "old"
+        eventually(lambda: len(runs) == 2)
+        eventually(lambda: "refresh not stored" in caplog.text)
+        assert [function(1) for _ in range(20)] == ["old"] * 20
+    assert len(runs) == 2
+
+
+def test_a_forced_refresh_wins_over_what_began_before(redis_server):
+    redis_server.command("FLUSHALL")
+    cache = RedisCache("127.0.0.1", redis_server.port)
+    begun, go, runs = threading.Event(), threading.Event(), []
+
+    @cached(cache, ttl=60, singleflight=True)
+    def load(n):
+        runs.append(n)
+        if len(runs) == 1:
+            begun.set()
+            assert go.wait(20)
+            return "old"
+        return "new"
+
+    older = threading.Thread(target=load, args=(1,))
+    older.start()
+    assert begun.wait(20)
+    assert load.refresh(1) == "new"
+    go.set()
+    older.join()
+    assert cache.get(load.cache_key(1)) == "new"
+    cache.close()
+
+
+def test_a_closed_cache_does_not_hide_what_the_function_raises(door):
+    cache = door.cache()
+
+    def load(n):
+        cache._close()
+        for links in cache._loops:
+            links.closed = True
+        raise ValueError(n)
+
+    function = cached(cache, ttl=60)(door.function(load))
+    with pytest.raises(ValueError, match="1"):
+        door.run(function, 1)
+
+
+def test_a_value_found_late_is_looked_at_again_before_it_is_shared(redis_server):
+    redis_server.command("FLUSHALL")
+    cache = RedisCache("127.0.0.1", redis_server.port)
+    real = _core.Filler.claim
+
+    function = cached(cache, ttl=60, singleflight=True)(lambda n: "computed")
+    key = function.cache_key(1)
+    seen = {}
+
+    class Slow:
+        """Between the claim, which finds the older value, and its sharing a newer one is set."""
+
+        def __init__(self, filler):
+            self.filler = filler
+
+        def __getattr__(self, name):
+            return getattr(self.filler, name)
+
+        def claim(self, *arguments):
+            # As another process does it, of which the flights here do not hear.
+            redis_server.command("SET", key, '"older"')
+            found = real(self.filler, *arguments)
+            redis_server.command("DEL", key)
+            late = threading.Thread(target=lambda: seen.update(late=function(1)))
+            late.start()
+            while function.cache_info().coalesced < 1:
+                time.sleep(0)
+            redis_server.command("SET", key, '"newer"')
+            seen["thread"] = late
+            return found
+
+    remote = function._decorated.foreign
+    remote.filler = Slow(remote.filler)
+    assert function(1) in ("older", "newer")
+    seen["thread"].join()
+    assert seen["late"] == "newer"
     cache.close()

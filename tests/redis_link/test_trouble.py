@@ -122,7 +122,7 @@ def test_connecting_is_given_up_after_its_own_time(fake):
     server = fake(mute, greets=False)
     probe = Probe(port=server.port, connect_timeout=0.2)
     error, seconds = outcome(probe, "GET", "a", timeout=5.0)
-    assert isinstance(error, ConnectionError)
+    assert isinstance(error, TimeoutError)
     assert "sent=No" in str(error)
     assert "connect_timeout" in str(error)
     assert 0.19 < seconds < 0.4

@@ -14,6 +14,8 @@ pub struct Error {
     kind: ErrorKind,
     operation: &'static str,
     message: String,
+    /// Nobody knows whether it was done, and doing it twice does harm.
+    is_uncertain: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -48,13 +50,20 @@ pub enum ErrorKind {
 impl Error {
     /// An error of `kind` in `operation`.
     pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, operation, message: message.into(), source: None }
+        Self { kind, operation, message: message.into(), is_uncertain: false, source: None }
     }
 
     /// The same error with the error that caused it.
     #[must_use]
     pub fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// The same error of something that may have been done, and must not be done twice.
+    #[must_use]
+    pub fn uncertain(mut self) -> Self {
+        self.is_uncertain = true;
         self
     }
 
@@ -75,8 +84,11 @@ impl Error {
         self.operation
     }
 
-    /// Whether the same call may succeed later.
+    /// Whether the same call may succeed later, and does no harm then.
     pub const fn is_retryable(&self) -> bool {
+        if self.is_uncertain {
+            return false;
+        }
         match self.kind {
             ErrorKind::Config
             | ErrorKind::InvalidKey

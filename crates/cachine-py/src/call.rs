@@ -241,6 +241,12 @@ impl Call {
         self.text()
     }
 
+    /// Whether callers that come now join this computation.
+    #[getter]
+    fn is_joinable(&self) -> bool {
+        self.state().lease.as_ref().is_some_and(Lease::is_joinable)
+    }
+
     /// How many wait for this computation.
     #[getter]
     fn parties(&self) -> usize {

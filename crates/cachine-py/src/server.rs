@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use cachine::Clock;
 use cachine::redis::blocking::Blocking;
+use cachine::redis::blocking::tls::check;
 use cachine::redis::breaker::Breaker;
 use cachine::redis::client::Client;
 use cachine::redis::settings::{Address, Settings, Tls};
@@ -67,6 +68,7 @@ impl Server {
         connect_timeout, timeout, max_connections))]
     #[expect(clippy::too_many_arguments, reason = "the options of a connection")]
     fn new(
+        py: Python<'_>,
         host: String,
         port: u16,
         unix_socket_path: Option<PathBuf>,
@@ -77,7 +79,7 @@ impl Server {
         connect_timeout: f64,
         timeout: f64,
         max_connections: usize,
-    ) -> Self {
+    ) -> PyResult<Self> {
         let address = unix_socket_path.map_or(Address::Tcp(host, port), Address::Unix);
         let settings = Settings {
             address,
@@ -94,11 +96,15 @@ impl Server {
             timeout: Duration::from_secs_f64(timeout),
             max_connections,
         };
+        if let Some(tls) = &settings.tls {
+            // A file that is of no use is told now, and not as a server that can't be reached.
+            check(tls).or_raise(py)?;
+        }
         let breaker = Arc::<Breaker>::default();
         let client = Mutex::new(connect(&settings, &breaker));
         let shared = Arc::new(Shared { settings, breaker, client });
         fork::watch_server(&shared);
-        Self(shared)
+        Ok(Self(shared))
     }
 
     /// The same for the links of event loops.

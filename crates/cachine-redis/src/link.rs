@@ -70,6 +70,8 @@ pub struct Fault {
 pub enum Cause {
     /// Time was up.
     Deadline,
+    /// Time was up before one of the connections was free, which says nothing about the server.
+    Busy,
     /// There is no connection, or it broke.
     Connection,
     /// The server refused the greeting: a wrong password, an unknown database.

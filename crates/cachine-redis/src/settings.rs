@@ -44,7 +44,7 @@ pub struct Tls {
     pub certfile: Option<PathBuf>,
     /// A file with the PEM key of this client.
     pub keyfile: Option<PathBuf>,
-    /// Whether the server's certificate is checked. Without it anyone in between can read and
+    /// Whether the server's certificate is left unchecked. Then anyone in between can read and
     /// change everything.
     pub is_unverified: bool,
 }

@@ -46,7 +46,11 @@ impl Settings {
                 settings.tls = Some(Tls::default());
             }
             "unix" => settings.unix(&url)?,
-            other => return Err(refused(&format!("nobody here knows {other:?}"))),
+            other => {
+                return Err(refused(&format!(
+                    "the scheme {other:?} is none of redis, rediss and unix"
+                )));
+            }
         }
         settings.username = some(decoded(url.username(), "user")?);
         settings.password = some(decoded(url.password().unwrap_or_default(), "password")?);
@@ -55,9 +59,11 @@ impl Settings {
                 "db" => settings.database = database(&value)?,
                 "username" => settings.username = some(value),
                 "password" => settings.password = some(value),
-                other => {
-                    let what = format!("there is no option {other:?}, only db, username, password");
-                    return Err(refused(&what));
+                // Not repeated: behind a question mark that was not encoded it is a password.
+                _ => {
+                    let what = "it has an option that is none of db, username and password (those \
+                                of TLS are options of the cache)";
+                    return Err(refused(what));
                 }
             }
         }
@@ -190,7 +196,8 @@ mod tests {
             ("redis://:s3cret@h/-1", "database"),
             ("redis://:s3cret@h/0/1", "database"),
             ("redis://:s3cret@h?db=", "database"),
-            ("redis://:s3cret@h?socket_timeout=s3cret", "\"socket_timeout\""),
+            ("redis://:s3cret@h?socket_timeout=s3cret", "an option that is none of"),
+            ("redis://u:12?s3cret@h:6379/0", "an option that is none of"),
             ("redis://:s3cret#@h", "can't be read"),
             ("redis://:s3cret@h/0#x", "#"),
             ("redis://:%FFs3cret@h", "password is not UTF-8"),

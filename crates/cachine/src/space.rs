@@ -471,6 +471,17 @@ impl Space {
         client.look(&self.names, key, tags).await
     }
 
+    /// Voids what is being computed for a key, here and in other processes.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn fence<L: Link>(&self, client: &Client<L>, key: &str) -> Result<(), Error> {
+        self.check(key, "get_or_set")?;
+        client.ready("get_or_set")?;
+        client.fence(&self.names, key).await
+    }
+
     /// Asks for the right to compute a value and store it.
     ///
     /// # Errors
@@ -536,6 +547,7 @@ impl Space {
         key: &str,
         fill: &Fill,
     ) -> Result<bool, Error> {
+        client.ready("renew")?;
         client.renew(&self.names, key, fill, LEASE).await
     }
 }

@@ -27,6 +27,8 @@ def plan_of(key: str, options: dict[str, Any]) -> tuple[Plan, _core.Terms]:
     tags = options.get("tags")
     if isinstance(tags, (str, bytes)):
         raise TypeError(f"tags must be an iterable of str, not one {type(tags).__name__}")
+    if tags is not None and not callable(tags):
+        tags = list(tags)  # An iterator would be used up by the first look at it.
     for name in ("condition", "tags_from_result"):
         callback = options.get(name)
         if callback is not None and not callable(callback):
@@ -54,7 +56,7 @@ def blocking(factory: Any) -> Callable[[], Any]:
     if iscoroutinefunction(factory):
         raise TypeError(
             "get_or_set: the factory is a coroutine function, and this cache can't await it: use "
-            "an asynchronous cache, such as AsyncInMemoryCache, or a plain function"
+            "the asynchronous cache of this kind, or a plain function"
         )
     make: Callable[[], Any] = factory
     return make

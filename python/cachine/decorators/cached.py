@@ -252,7 +252,8 @@ class Decorated:
         if is_async and not self.kind.is_coroutine:
             raise TypeError(
                 f"{self.plan.name} is no coroutine function, so it can't wait for the "
-                "asynchronous cache that it was given: use InMemoryCache, or make it async def"
+                "asynchronous cache that it was given: use InMemoryCache or RedisCache, or make it "
+                "async def"
             )
         if _is_ours(cache, _core.Remote, "cachine.backends.redis."):
             from cachine._remote import Remote
@@ -351,7 +352,7 @@ class Decorated:
     def failed(self, error: Exception) -> None:
         """Count and log that the cache failed; the function answers itself."""
         self.core.count_error()
-        _log.warn("the cache failed", self.plan.name, error, "the function answers itself")
+        _log.warn("the cache failed", self.plan.name, error, _log.said(error, "the function answers itself"))
 
     # Keys.
 

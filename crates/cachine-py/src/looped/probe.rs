@@ -221,7 +221,7 @@ fn convert(py: Python<'_>, reply: Value) -> PyResult<Py<PyAny>> {
 fn raise(fault: Fault) -> PyErr {
     let text = format!("sent={:?}: {}", fault.sent, fault.text);
     match fault.cause {
-        Cause::Deadline => PyTimeoutError::new_err(text),
+        Cause::Deadline | Cause::Busy => PyTimeoutError::new_err(text),
         Cause::Connection => PyConnectionError::new_err(text),
         Cause::Refused => PyPermissionError::new_err(text),
         Cause::Interrupted => PyException::new_err(text),

@@ -13,6 +13,7 @@ use pyo3::PyTraverseError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::call::Call;
 use crate::convert;
@@ -46,9 +47,8 @@ pub(crate) struct FillToken {
 }
 
 impl FillToken {
-    fn take(&self) -> PyResult<Fill> {
-        let fill = self.fill.lock().unwrap_or_else(PoisonError::into_inner).take();
-        fill.ok_or_else(|| PyRuntimeError::new_err("this right was used before"))
+    fn take(&self) -> Option<Fill> {
+        self.fill.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -219,28 +219,52 @@ impl Filler {
         LoopDriver::start_careful(&driver, &future, work).map(|steps| operation::given(py, steps))
     }
 
-    /// Store a computed value; whether it stands, so that others may be given it.
-    #[pyo3(signature = (call, token, value, late_tags=None, at=None))]
+    /// What is stored of a value. A part of the computation: it may run code of the user's.
+    fn encode<'py>(
+        &self,
+        call: &Bound<'py, Call>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let py = value.py();
+        let inner = self.inner()?;
+        let Way { key, form } = inner.way(py, call.get());
+        let function = call.get().counters();
+        let tally = inner.space.filling(function.as_deref());
+        let written = form.get().write_bytes(tally, &inner.space.physical(&key), value);
+        Ok(PyBytes::new(py, &written.inspect_err(|_| tally.error())?))
+    }
+
+    /// Void what is being computed of a call anywhere.
+    #[pyo3(signature = (call, at=None))]
+    fn fence(&self, py: Python<'_>, call: &Bound<'_, Call>, at: Place<'_>) -> Answer {
+        let inner = self.inner()?;
+        let key = call.get().text().to_owned();
+        let (space, server) = (Arc::clone(&inner.space), &inner.server);
+        let then = |py: Python<'_>, ()| Ok(py.None());
+        operate!(py, server, at, |client| space.fence(&client, &key).await, then)
+    }
+
+    /// Store an encoded value; whether it stands, so that others may be given it.
+    #[pyo3(signature = (call, token, payload, late_tags=None, at=None))]
     fn fill(
         &self,
         py: Python<'_>,
         call: &Bound<'_, Call>,
         token: &Bound<'_, FillToken>,
-        value: &Bound<'_, PyAny>,
+        payload: &Bound<'_, PyBytes>,
         late_tags: Option<&Bound<'_, PyAny>>,
         at: Place<'_>,
     ) -> Answer {
         let late = convert::tags(late_tags)?;
         let inner = self.inner()?;
-        let Way { key, form } = inner.way(py, call.get());
+        let key = call.get().text().to_owned();
         let freshness = call.get().freshness();
         let function = call.get().counters();
         let (space, server) = (Arc::clone(&inner.space), &inner.server);
         let tally = space.filling(function.as_deref());
         let took = inner.fences.store().now().saturating_sub(token.get().since);
-        let written = form.get().write_bytes(tally, &space.physical(&key), value);
-        let stored = written.inspect_err(|_| tally.error())?;
-        let fill = token.get().take()?;
+        let stored = payload.as_bytes().to_vec();
+        let Some(fill) = token.get().take() else { return used() };
         tally.computed(took);
         operate!(
             py,
@@ -263,12 +287,16 @@ impl Filler {
         let inner = self.inner()?;
         let key = call.get().text().to_owned();
         let (space, server) = (Arc::clone(&inner.space), &inner.server);
-        let fill = token.get().take()?;
+        // Used up before, for example by a fill that a signal has ended.
+        let fill = token.get().take();
         operate!(
             py,
             server,
             at,
-            |client| space.release(&client, &key, fill).await,
+            |client| match fill {
+                Some(fill) => space.release(&client, &key, fill).await,
+                None => Ok::<_, Error>(false),
+            },
             super::plain_bool
         )
     }
@@ -310,6 +338,10 @@ impl Filler {
         self.inner()?.space.tally().error();
         Ok(())
     }
+}
+
+fn used() -> Answer {
+    Err(PyRuntimeError::new_err("this right was used before"))
 }
 
 fn pair(py: Python<'_>, state: u8, value: Py<PyAny>) -> Answer {

@@ -45,9 +45,14 @@ pub(crate) fn waited<T: Send>(
     work: impl Future<Output = Result<T, Error>> + Send,
     then: impl FnOnce(Python<'_>, T) -> Answer,
 ) -> Answer {
-    match py.detach(|| link::finish(work)) {
+    let worked = py.detach(|| link::finish(work));
+    if let Some(raised) = signals::raised() {
+        // Whatever became of the work: a signal may have ended a part of it that could fail.
+        return Err(raised);
+    }
+    match worked {
         Ok(Ok(output)) => then(py, output),
-        Ok(Err(error)) => Err(signals::raised().unwrap_or_else(|| errors::raise(py, &error))),
+        Ok(Err(error)) => Err(errors::raise(py, &error)),
         Err(link::Pending) => Err(PyRuntimeError::new_err("a blocking link did not block")),
     }
 }

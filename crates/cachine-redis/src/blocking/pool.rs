@@ -106,7 +106,9 @@ impl<T> Pool<T> {
                 Err(trouble) => {
                     drop(state);
                     let what = format!("none of {} connections became free", self.limit);
-                    return Err(Trouble::new(trouble.cause, what));
+                    let is_late = trouble.cause == Cause::Deadline;
+                    let cause = if is_late { Cause::Busy } else { trouble.cause };
+                    return Err(Trouble::new(cause, what));
                 }
             };
             let waited = turn.bell.wait_timeout(state, slice);

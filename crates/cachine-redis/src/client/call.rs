@@ -47,7 +47,11 @@ impl<L: Link> Call<'_, L> {
     /// Sends a batch; its replies. Errors of the server stand in them.
     pub(super) async fn run(&self, batch: &Batch) -> Result<Answers, Error> {
         let outcome = self.exchange(batch).await;
-        outcome.map(|(answers, _)| answers).map_err(|fault| failure(fault, self.operation))
+        outcome.map(|(answers, _)| answers).map_err(|fault| {
+            let is_uncertain = fault.sent == Sent::Maybe && batch.class() == Class::Once;
+            let error = failure(fault, self.operation);
+            if is_uncertain { error.uncertain() } else { error }
+        })
     }
 
     /// The same, and whether scripts were sent again: they then ran after the rest of the batch.
@@ -79,7 +83,7 @@ impl<L: Link> Call<'_, L> {
             Err(fault) => match fault.cause {
                 Cause::Deadline => breaker.failed(link.now(), true),
                 Cause::Connection => breaker.failed(link.now(), false),
-                Cause::Refused | Cause::Interrupted => breaker.left(link.now()),
+                Cause::Busy | Cause::Refused | Cause::Interrupted => breaker.left(link.now()),
             },
         }
         outcome
@@ -103,7 +107,7 @@ impl<L: Link> Call<'_, L> {
 /// Whether a batch of this class may be sent once more.
 pub(super) fn may_repeat(fault: &Fault, class: Class) -> bool {
     match (fault.sent, fault.cause) {
-        (_, Cause::Deadline | Cause::Refused | Cause::Interrupted) => false,
+        (_, Cause::Deadline | Cause::Busy | Cause::Refused | Cause::Interrupted) => false,
         (Sent::No, Cause::Connection) => true,
         (Sent::Maybe, Cause::Connection) => class == Class::Idempotent,
     }

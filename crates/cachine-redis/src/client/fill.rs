@@ -77,6 +77,16 @@ impl<L: Link> Client<L> {
         Ok(Claim::Compute(fill))
     }
 
+    /// Takes the right to store away from whoever computes the entry.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn fence(&self, names: &Names, key: &str) -> Result<(), Error> {
+        let batch = Batch::one(Class::Idempotent, &on("UNLINK", &names.token(key)));
+        self.call("get_or_set").run(&batch).await?.skip(1)
+    }
+
     /// Lets a right live for another `lease`; whether it still stood. One that was found, not taken,
     /// lives as long as its owner lets it.
     ///

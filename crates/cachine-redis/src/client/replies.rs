@@ -107,7 +107,7 @@ pub(super) fn unexpected(what: &str, operation: &'static str) -> Error {
 /// What a fault of a link means to a caller.
 pub(super) fn failure(fault: Fault, operation: &'static str) -> Error {
     let kind = match fault.cause {
-        Cause::Deadline => ErrorKind::Timeout,
+        Cause::Deadline | Cause::Busy => ErrorKind::Timeout,
         Cause::Connection | Cause::Interrupted => ErrorKind::Connection,
         Cause::Refused => ErrorKind::Response,
     };

@@ -54,7 +54,7 @@ impl State {
         let address = &connection.address;
         if connection.is_connecting() && connection.given_up(terms.connect_timeout) <= now {
             let text = format!("connecting to {address} took longer than connect_timeout");
-            self.end(node, Cause::Connection, &text, wakers);
+            self.end(node, Cause::Deadline, &text, wakers);
         } else if connection.phase == Phase::Open
             && connection.suspect(&self.places, now, terms.timeout).is_some_and(|at| at <= now)
         {

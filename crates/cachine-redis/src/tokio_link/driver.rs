@@ -116,7 +116,7 @@ pub(super) async fn drive(plan: Arc<Plan>, mut orders: mpsc::UnboundedReceiver<O
 async fn open(plan: &Plan) -> Result<Line, Fault> {
     let limit = plan.settings.connect_timeout;
     tokio::time::timeout(limit, Line::open(plan)).await.unwrap_or_else(|_| {
-        Err(plan.fault(Cause::Connection, &format!("connecting took longer than {limit:?}")))
+        Err(plan.fault(Cause::Deadline, &format!("connecting took longer than {limit:?}")))
     })
 }
 

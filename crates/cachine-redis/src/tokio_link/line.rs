@@ -34,7 +34,7 @@ struct Source<'w, 'a, 'c> {
 impl Line {
     /// Connects and greets.
     pub(super) async fn open(plan: &Plan) -> Result<Self, Fault> {
-        let broken = |error: io::Error| plan.fault(cause(&error), &error);
+        let broken = |error: io::Error| plan.fault(Cause::Connection, &error);
         let wire = Wire::new(plan)?;
         let socket = Socket::connect(&plan.settings.address).await.map_err(broken)?;
         let mut line = Self { socket, wire, parser: Parser::new(), out: Vec::new(), written: 0 };
@@ -104,20 +104,6 @@ impl Line {
             None => Err(io::Error::other("what came is not what a Redis says")),
         }
     }
-}
-
-/// A server that can't prove who it is will not be able to the next time either.
-#[cfg(feature = "tls")]
-fn cause(error: &io::Error) -> Cause {
-    match error.get_ref() {
-        Some(inner) if inner.is::<rustls::Error>() => Cause::Connection,
-        _ => Cause::Connection,
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-const fn cause(_: &io::Error) -> Cause {
-    Cause::Connection
 }
 
 impl Read for Source<'_, '_, '_> {

@@ -44,7 +44,7 @@ fn connecting_has_a_limit_of_its_own() {
     let port = listen(super::server::Commands::ignore);
     let link = Multiplexed::new(Settings { connect_timeout: SHORT, ..settings(port) });
     let (fault, time) = took(|| fault(&link, 20 * SHORT));
-    assert_eq!(told(&fault), (Cause::Connection, Sent::No), "{}", fault.text);
+    assert_eq!(told(&fault), (Cause::Deadline, Sent::No), "{}", fault.text);
     assert!(time < 10 * SHORT && fault.text.contains("longer than 200ms"), "{}", fault.text);
 }
 

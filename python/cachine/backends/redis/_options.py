@@ -35,7 +35,19 @@ _DEFAULTS: dict[str, Any] = {
     "max_connections": 50,
 }
 #: What a URL says, and so nobody else may say differently.
-_PLACE = ("host", "port", "db", "unix_socket_path")
+_PLACE = ("host", "port", "db", "username", "unix_socket_path")
+#: Settings of a client that change what a connection is, and that can't be followed.
+_UNKNOWN = (
+    "credential_provider",
+    "redis_connect_func",
+    "ssl_ca_data",
+    "ssl_ca_path",
+    "ssl_ciphers",
+    "ssl_min_version",
+    "ssl_password",
+    "ssl_validate_ocsp",
+    "ssl_validate_ocsp_stapled",
+)
 
 
 def server_of(url: Any, client: Any, options: dict[str, Any]) -> _core.Server:
@@ -57,6 +69,8 @@ def server_of(url: Any, client: Any, options: dict[str, Any]) -> _core.Server:
         _add(given, _from_url(url), "url")
     if client is not None:
         _add(given, _from_client(client), "client")
+    if url is None and client is None and "unix_socket_path" in given:
+        _add(given, {"unix_socket_path": given["unix_socket_path"]}, "unix_socket_path")
     settings = {**_DEFAULTS, **given}
     _check(settings)
     tls = None
@@ -84,10 +98,17 @@ def server_of(url: Any, client: Any, options: dict[str, Any]) -> _core.Server:
 def _add(given: dict[str, Any], more: dict[str, Any], source: str) -> None:
     """Add what a URL or a client says; the caller may say the rest, and a secret of his own."""
     for name, value in more.items():
-        if name in _PLACE and given.get(name, value) != value:
+        is_other = name in _PLACE and given.get(name, value) != value
+        if name in ("host", "port") and "unix_socket_path" in given:
+            is_other, name = True, "unix_socket_path"
+        if name == "unix_socket_path" and ("host" in given or "port" in given):
+            is_other, name = True, "host" if "host" in given else "port"
+        if is_other:
             raise ConfigError(
-                f"{name}={given[name]!r} and {source}, which says {value!r}: give one of them"
+                f"{name}={given[name]!r} and {source}, which says something else: give one of them"
             )
+        if name == "ssl" and given.get("ssl") is False:
+            raise ConfigError(f"ssl=False and {source}, which wants TLS: give one of them")
         given.setdefault(name, value)
 
 
@@ -114,8 +135,18 @@ def _from_client(client: Any) -> dict[str, Any]:
             f"client has connections of the class {name}, whose ways are not known here: give "
             "host and port, or a url"
         )
-    if keywords.get("credential_provider") is not None:
-        raise ConfigError("client has a credential_provider, which is not supported: give password")
+    for setting in _UNKNOWN:
+        if keywords.get(setting):
+            raise ConfigError(
+                f"client has the setting {setting}, which is not supported: give the options of "
+                "this cache instead"
+            )
+    if kind.__name__ == "SSLConnection" and keywords.get("ssl_check_hostname") is False:
+        if keywords.get("ssl_cert_reqs", "required") in ("required", 2):
+            raise ConfigError(
+                "client checks the certificate but not the host name of it, which is not "
+                "supported: give the options of this cache instead"
+            )
     names = ("host", "port", "db", "username", "password", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
     found = {name: keywords[name] for name in names if keywords.get(name) is not None}
     if kind.__name__ == "UnixDomainSocketConnection":
@@ -124,12 +155,10 @@ def _from_client(client: Any) -> dict[str, Any]:
         found.pop("port", None)
     if kind.__name__ == "SSLConnection":
         found["ssl"] = True
-        if str(keywords.get("ssl_cert_reqs", "required")) in ("none", "CERT_NONE", "0"):
+        wanted = keywords.get("ssl_cert_reqs", "required")
+        # A word, or what the module ssl calls it; None is how redis-py says none at all.
+        if wanted is None or wanted == 0 or wanted == "none":
             found["ssl_verify"] = False
-    if keywords.get("socket_timeout"):
-        found["timeout"] = keywords["socket_timeout"]
-    if keywords.get("socket_connect_timeout"):
-        found["connect_timeout"] = keywords["socket_connect_timeout"]
     if "port" in found:
         found["port"] = int(found["port"])
     return found
@@ -157,10 +186,14 @@ def _check(settings: dict[str, Any]) -> None:
             continue
         if not isinstance(path, (str, os.PathLike)):
             raise TypeError(f"{name} must be a path, not {type(path).__name__}")
+        if not os.fspath(path):
+            raise ConfigError(f"{name} is empty: give the path of a file")
         if name.startswith("ssl_") and not settings["ssl"]:
             raise ConfigError(f"{name} without ssl=True: without it nothing is encrypted")
         if name.startswith("ssl_") and not os.path.isfile(path):
             raise ConfigError(f"{name}={os.fspath(path)!r}: there is no such file")
+    if not settings["ssl"] and not settings["ssl_verify"]:
+        raise ConfigError("ssl_verify=False without ssl=True: without it nothing is encrypted")
     if settings["unix_socket_path"] is not None and settings["ssl"]:
         raise ConfigError("ssl=True with unix_socket_path: TLS is for hosts only")
     if (settings["ssl_certfile"] is None) != (settings["ssl_keyfile"] is None):
@@ -172,6 +205,8 @@ def _check_text(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
     if not value or any(letter.isspace() for letter in value) or "\0" in value:
         raise ConfigError(f"{name}={value!r}: give a name or an address")
+    if value.count(":") == 1 or "[" in value:
+        raise ConfigError(f"{name}={value!r}: give the port as port=, and IPv6 without brackets")
     if "/" in value or "@" in value:
         # It may hold a password.
         raise ConfigError(f"{name} looks like a URL: give it as url=")

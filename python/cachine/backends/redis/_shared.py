@@ -141,3 +141,7 @@ class Shared(Statistics, _core.Remote[V]):
             f"{type(self).__name__} can't be copied or pickled, since it holds connections: create "
             "another one where it is needed"
         )
+
+
+# What Python says of a call with a wrong option names the class that was called.
+Shared.__init__.__qualname__ = "RedisCache.__init__"

@@ -1,7 +1,9 @@
 """The cache in Redis, for tasks.
 
-Nothing is connected before the first operation. Every operation takes at most ``timeout`` seconds,
-whatever the server does, and then raises :class:`~cachine.exceptions.CacheTimeoutError`.
+Nothing is connected before the first operation. An operation takes at most ``timeout`` seconds, whatever
+the server does, and then raises :class:`~cachine.exceptions.CacheTimeoutError`. ``clear``,
+``invalidate_tags`` and those on many keys have that time for each 500 keys; ``get_or_set`` also waits for
+who computes the same.
 """
 
 from __future__ import annotations
@@ -29,9 +31,9 @@ class AsyncRedisCache(Shared[V]):
     """A cache in Redis (7.0 or newer, or Valkey), for tasks.
 
     Args:
-        host: the name or address of the server.
-        port: its port, 1 to 65535.
-        db: the number of the database.
+        host: the name or address of the server; ``localhost`` if None.
+        port: its port, 1 to 65535; 6379 if None.
+        db: the number of the database; 0 if None.
         username: the user of an ACL; None for the server's default user.
         password: the password. It is in no message and no ``repr``.
         ssl: whether the connection is encrypted with TLS.
@@ -39,19 +41,20 @@ class AsyncRedisCache(Shared[V]):
         serializer: how values become bytes: one from :mod:`cachine.serializers` (None for
             :class:`~cachine.serializers.ExactSerializer`), or any object with ``dumps`` and
             ``loads``.
-        url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, in place of the options above.
+        url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, in place of host, port, db and
+            username; a password may be given beside it.
         unix_socket_path: the path of the server's socket, in place of host and port.
         ssl_ca_certs: a file of PEM certificates to trust; None for those of the system.
         ssl_certfile: a file with this client's certificate.
         ssl_keyfile: a file with its key.
         ssl_verify: whether the server's certificate is checked. False lets anyone in between read
             and change everything.
-        timeout: seconds or a timedelta that an operation may take in all, connecting included; 1.0
-            if None.
+        timeout: seconds (0.001 to 86400) or a timedelta that an operation may take in all,
+            connecting included; 1.0 if None.
         connect_timeout: the most of it that connecting may take; all of it if None.
         max_connections: the most connections that threads use at once; 50 if None.
-        client: a client of redis-py (4.0 or newer) whose plain settings are read. Its connections
-            are not used.
+        client: a client of redis-py (4.0 or newer) whose place, user, password and files of TLS are
+            read. Its connections and its timeouts are not used.
 
     Raises:
         ConfigError: an option has a value that can't be, or two contradict each other.

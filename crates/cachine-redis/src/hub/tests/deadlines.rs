@@ -164,7 +164,7 @@ fn connecting_ends_after_its_own_time() {
         assert!(call.outcome().is_none());
         table.run(1);
         let fault = call.fault();
-        assert_eq!((fault.sent, fault.cause), (Sent::No, Cause::Connection));
+        assert_eq!((fault.sent, fault.cause), (Sent::No, Cause::Deadline));
         assert!(fault.text.contains("connect_timeout"));
         assert!(table.is_aborted());
     }
