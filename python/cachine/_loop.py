@@ -239,6 +239,10 @@ class Links:
                 return found
         return self._find(loop)
 
+    def _is_closed(self) -> bool:
+        with self._lock:
+            return self.closed
+
     def _find(self, loop: asyncio.AbstractEventLoop) -> Driver:
         with self._lock:
             if self.closed:
@@ -250,8 +254,7 @@ class Links:
             driver = Driver(self, loop)
             with self._lock:
                 self._known[loop] = ref(driver)
-                is_late = self.closed
-            if is_late:  # Closed in between, by another thread.
+            if self._is_closed():  # Closed in between, by another thread.
                 driver.shut()
                 raise ClosedError("the cache was closed: make a new one")
             _drivers[driver._number] = driver
