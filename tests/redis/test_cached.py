@@ -13,7 +13,7 @@ import weakref
 
 import pytest
 
-from cachine import AsyncRedisCache, RedisCache, _core, cached
+from cachine import AsyncRedisCache, RedisCache, _core, _remote, cached
 from cachine.exceptions import ConfigError, SerializationError, UnkeyableArgumentError
 from cachine.serializers import JSONSerializer
 
@@ -558,3 +558,37 @@ def test_a_value_found_late_is_looked_at_again_before_it_is_shared(redis_server)
     seen["thread"].join()
     assert seen["late"] == "newer"
     cache.close()
+
+
+def test_a_computation_inside_another_does_not_wait_for_ever_for_another_process(
+    door, monkeypatch
+):
+    monkeypatch.setattr(_remote, "NESTED_WAIT", 0.05)
+    cache = door.cache()
+
+    def inner(n):
+        return n + 1
+
+    inner = cached(cache, ttl=60, singleflight=True)(door.function(inner))
+    # Another process computes it, and perhaps waits for what is computed here.
+    elsewhere = RedisCache("127.0.0.1", door.server.port)
+    terms = _core.Terms(60, None, None, True)
+    call = elsewhere._flights._call(inner.cache_key(1), terms)
+    how, token = _core.Filler(elsewhere).claim(call, None, False, True, False)
+    assert how == _remote.GIVEN and token is not None
+
+    if door.is_coroutine:
+
+        @cached(cache, ttl=60, singleflight=True)
+        async def outer(n):
+            return await inner(n) * 10
+
+        assert asyncio.run(outer(1)) == 20
+    else:
+
+        @cached(cache, ttl=60, singleflight=True)
+        def outer(n):
+            return inner(n) * 10
+
+        assert outer(1) == 20
+    elsewhere.close()

@@ -43,6 +43,10 @@ use crate::space::LEASE;
 
 pub(super) const OPERATION: &str = "get_or_compute";
 
+/// How long a computation inside another one waits at most for somebody else's: longer, and two
+/// that wait for each other would never end.
+const NESTED_WAIT: Duration = Duration::from_secs(5);
+
 /// The shortest and the longest pause between two claims of what somebody else holds.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
@@ -228,18 +232,23 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
         lease.declare(tags, self.terms.tags_from_result.is_some());
         // A computation that nobody joins, because it is beside one of its own, does not wait for
         // the right of that one either.
-        let is_shared = lease.is_joinable();
+        let mut is_shared = lease.is_joinable();
+        // Two computations inside of others might be waiting for each other, in two processes.
+        let is_nested = !Held::here().flights().is_empty();
+        let mut waited = Duration::ZERO;
         let mut pause = PAUSE.0;
         let right = loop {
             match self.claim(is_shared).await {
                 Ok(Claimed::Unasked) => break None,
                 Ok(Claimed::Right(right)) => break Some(right),
                 Ok(Claimed::Held) if !waits => return Ok(Led::Held),
+                Ok(Claimed::Held) if is_nested && waited > NESTED_WAIT => is_shared = false,
                 Ok(Claimed::Held) => {
                     let jittered = pause.mul_f64(0.5 + fraction());
                     if self.shelf.client.link().sleep(jittered).await.is_err() {
                         break None;
                     }
+                    waited += jittered;
                     pause = (2 * pause).min(PAUSE.1);
                 }
                 Ok(Claimed::Found(bytes)) => {
