@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 FIRST, LONGEST = 500_000_000, 30_000_000_000
 #: Nanoseconds until it is looked again whether somebody else has refreshed a key.
 ELSEWHERE = 100_000_000
+#: Nanoseconds after which a refresh counts as lost: its thread was torn away.
+LOST = 300_000_000_000
 #: More keys than this are not remembered.
 MOST = 10_000
 
-#: The calls that refresh a key; one that gave up has no flight any more.
-_running: dict[tuple[Any, ...], Call] = {}
+#: The calls that refresh a key, and since when; one that gave up has no flight any more.
+_running: dict[tuple[Any, ...], tuple[Call, int]] = {}
 #: When a key may be refreshed again, and the pause before that.
 _waits: dict[tuple[Any, ...], tuple[int, int]] = {}
 
@@ -28,19 +30,25 @@ _waits: dict[tuple[Any, ...], tuple[int, int]] = {}
 def may_begin(key: tuple[Any, ...]) -> bool:
     """Whether nobody refreshes this key now, and it need not wait."""
     before = _running.get(key)
-    if before is not None and before.flight:
+    if before is not None and _runs(before):
         return False
     return _core.now() >= _waits.get(key, (0, 0))[0]
 
 
+def _runs(entry: tuple[Call, int]) -> bool:
+    call, since = entry
+    return call.flight != 0 and _core.now() - since < LOST
+
+
 def begin(key: tuple[Any, ...], call: Call) -> bool:
     """Whether this call is the one that refreshes the key."""
-    before = _running.setdefault(key, call)
-    if before is not call and not before.flight:
+    entry = (call, _core.now())
+    before = _running.setdefault(key, entry)
+    if before is not entry and not _runs(before):
         # It gave up. Of the threads that come at once, one takes its place.
         _running.pop(key, None)
-        before = _running.setdefault(key, call)
-    return before is call
+        before = _running.setdefault(key, entry)
+    return before is entry
 
 
 def end(key: tuple[Any, ...], has_failed: bool) -> None:

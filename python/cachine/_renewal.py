@@ -3,6 +3,9 @@
 The right is a lease of a few seconds in the server, so that a process that dies leaves nothing
 behind; whoever computes longer renews it at a third of its time, for five minutes at most. For
 threads one daemon thread does it for the whole process, for tasks a timer of their loop.
+
+Both know what they renew only weakly: a computation that is torn away in the middle of anything,
+by a signal between two lines, takes its renewal with it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from _thread import RLock, allocate_lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 if TYPE_CHECKING:
     from cachine._core import Call, Filler, FillToken
@@ -25,7 +29,7 @@ IDLE = 10.0
 class _Held:
     """One right that is being renewed."""
 
-    __slots__ = ("call", "due", "filler", "is_over", "since", "token")
+    __slots__ = ("__weakref__", "call", "due", "filler", "is_over", "since", "token")
 
     def __init__(self, filler: Filler, call: Call, token: FillToken) -> None:
         self.filler = filler
@@ -55,18 +59,16 @@ class _Thread:
     def __init__(self) -> None:
         # A finalizer or a signal handler may come back here on the very same thread.
         self.lock = RLock()
-        self.held: list[_Held] = []
+        self.held: list[ref[_Held]] = []
         self.is_running = False
 
     def add(self, held: _Held) -> None:
-        old: list[_Held] = []
         with self.lock:
             # Those that have ended are let go of here, so that short ones cost no thread's time.
             if len(self.held) > 64:
-                old, self.held = self.held, [one for one in self.held if not one.is_over]
-            self.held.append(held)
+                self.held = [each for each in self.held if _lives(each)]
+            self.held.append(ref(held))
             starts, self.is_running = not self.is_running, True
-        del old
         if starts:
             from threading import Thread  # Late: slow to import, and rarely needed.
 
@@ -83,16 +85,22 @@ class _Thread:
             gate.acquire(timeout=PERIOD / 4)
             now = monotonic()
             with self.lock:
-                old, self.held = self.held, [one for one in self.held if not one.is_over]
-                due = [one for one in self.held if one.due <= now]
+                self.held = [each for each in self.held if _lives(each)]
+                alive = [one for each in self.held if (one := each()) is not None]
                 idle = 0.0 if self.held else idle + PERIOD / 4
                 if idle > IDLE:
                     self.is_running = False
                     return
-            del old
-            for one in due:
-                if not one.is_over and not one.renew():
+            while alive:
+                one = alive.pop()
+                if one.due <= now and not one.is_over and not one.renew():
                     one.end()
+                del one
+
+
+def _lives(reference: ref[_Held]) -> bool:
+    held = reference()
+    return held is not None and not held.is_over
 
 
 _thread = _Thread()
@@ -121,15 +129,21 @@ class _HeldByLoop:
         self.renewal = (filler.renew, call, token)
         self.loop = get_running_loop()
         self.since = monotonic()
-        self.timer = self.loop.call_later(PERIOD, self.renew)
+        self.timer = self.loop.call_later(PERIOD, _renew, ref(self))
 
     def renew(self) -> None:
         self.links.tell(*self.renewal)
         if monotonic() - self.since < MAX_HOLD:
-            self.timer = self.loop.call_later(PERIOD, self.renew)
+            self.timer = self.loop.call_later(PERIOD, _renew, ref(self))
 
     def end(self) -> None:
         self.timer.cancel()
+
+
+def _renew(reference: ref[_HeldByLoop]) -> None:
+    held = reference()
+    if held is not None:
+        held.renew()
 
 
 def on_loop(links: Any, filler: Filler, call: Call, token: FillToken) -> _HeldByLoop:

@@ -13,7 +13,7 @@ import weakref
 
 import pytest
 
-from cachine import AsyncRedisCache, RedisCache, _core, _remote, cached
+from cachine import AsyncRedisCache, RedisCache, _core, _remote, _renewal, cached
 from cachine.exceptions import ConfigError, SerializationError, UnkeyableArgumentError
 from cachine.serializers import JSONSerializer
 
@@ -592,3 +592,67 @@ def test_a_computation_inside_another_does_not_wait_for_ever_for_another_process
 
         assert outer(1) == 20
     elsewhere.close()
+
+
+def test_a_computation_that_is_torn_away_is_not_renewed(redis_server):
+    redis_server.command("FLUSHALL")
+    cache = RedisCache("127.0.0.1", redis_server.port)
+    filler = _core.Filler(cache)
+    call = cache._flights._call("key", _core.Terms(60, None, None, True))
+    _, token = filler.claim(call, None, False, True, False)
+    held = _renewal.on_thread(filler, call, token)
+    assert any(each() is held for each in _renewal._thread.held)
+    del held  # As a signal between two lines does it.
+    assert not any(_renewal._lives(each) for each in _renewal._thread.held)
+
+    async def scene():
+        held = _renewal.on_loop(cache._links, filler, call, token)
+        timer, gone = held.timer, weakref.ref(held)
+        del held
+        assert gone() is None
+        timer._callback(*timer._args)
+
+    asyncio.run(scene())
+    cache.close()
+
+
+@pytest.mark.parametrize("is_coroutine", [False, True], ids=["thread", "task"])
+def test_a_right_is_renewed_while_its_function_runs(redis_server, monkeypatch, is_coroutine):
+    monkeypatch.setattr(_renewal, "PERIOD", 0.02)
+    redis_server.command("FLUSHALL")
+    kind = AsyncRedisCache if is_coroutine else RedisCache
+    cache = kind("127.0.0.1", redis_server.port)
+
+    def is_renewed():
+        (token,) = redis_server.keys("*~t:*")
+        return redis_server.command("PTTL", token) > 4_000
+
+    def shorten():
+        (token,) = redis_server.keys("*~t:*")
+        redis_server.command("PEXPIRE", token, 2_000)
+
+    end = time.monotonic() + 20
+    if is_coroutine:
+
+        @cached(cache, ttl=60, singleflight=True)
+        async def slow(n):
+            shorten()
+            while not is_renewed():
+                assert time.monotonic() < end
+                await asyncio.sleep(0.001)
+            return n
+
+        assert asyncio.run(slow(1)) == 1
+    else:
+
+        @cached(cache, ttl=60, singleflight=True)
+        def slow(n):
+            shorten()
+            while not is_renewed():
+                assert time.monotonic() < end
+                time.sleep(0)
+            return n
+
+        assert slow(1) == 1
+    assert redis_server.command("GET", slow.cache_key(1)) == b"1"
+    assert redis_server.keys("*~t:*") == []
