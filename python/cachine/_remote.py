@@ -8,6 +8,9 @@ store that never keeps anything; those of other processes at the fill token.
 A flight is sealed before its result is stored: who asks from then on looks for the entry instead
 of joining, because it may have been invalidated a moment ago by somebody whom this process has not
 heard of. If the token is gone by then, only the caller itself gets the value.
+
+Callers that can't reach the server meet in a flight of their own: nobody tells them what was
+invalidated, so theirs is no value for those who could be told.
 """
 
 from __future__ import annotations
@@ -64,6 +67,8 @@ class _Known:
         self.was_kept = was_kept
 
 
+#: What a computation comes to whose server can't be reached.
+_CUT_OFF = _Known(None, False, False)
 #: What a refresh comes to that somebody else does.
 _ELSEWHERE = _Known(None, False, True)
 
@@ -130,7 +135,11 @@ class Remote:
         def computed(*args: Any, **kwargs: Any) -> Any:
             return run(filling.steps(function, args, kwargs))
 
-        return _bare(_read_through.read(call, filling, computed, args, kwargs))
+        if not filling.is_cut_off:
+            value = _read_through.read(call, filling, computed, args, kwargs)
+            if value is not _CUT_OFF:
+                return _bare(value)
+        return _read_through.read(*self._alone(call), function, args, kwargs)
 
     async def read_async(
         self,
@@ -163,7 +172,17 @@ class Remote:
             return await run_async(filling.steps(function, args, kwargs), links)
 
         read = _read_through_async.read
-        return _bare(await read(call, filling, computed, args, kwargs, shared))
+        if not filling.is_cut_off:
+            value = await read(call, filling, computed, args, kwargs, shared)
+            if value is not _CUT_OFF:
+                return _bare(value)
+        return await read(*self._alone(call), function, args, kwargs, shared)
+
+    def _alone(self, call: Call) -> tuple[Call, Plan]:
+        """The flight of those who can't reach the server, and what becomes of its result."""
+        terms = _core.Terms(None, None, None, self.singleflight)
+        # No key of a user's, nor of a call, has this in it.
+        return self.flights._call(f"{call.name}\0alone", terms), _Alone(self.plan.name)
 
     def refresh(
         self,
@@ -180,7 +199,8 @@ class Remote:
         def computed(*args: Any, **kwargs: Any) -> Any:
             return run(filling.steps(function, args, kwargs))
 
-        return _bare(_read_through.compute(call, filling, computed, args, kwargs))
+        value = _read_through.compute(call, filling, computed, args, kwargs)
+        return function(*args, **kwargs) if value is _CUT_OFF else _bare(value)
 
     async def refresh_async(
         self,
@@ -199,7 +219,8 @@ class Remote:
         async def computed(*args: Any, **kwargs: Any) -> Any:
             return await run_async(filling.steps(function, args, kwargs), self.cache._links)
 
-        return _bare(await _read_through_async.compute(call, filling, computed, args, kwargs))
+        value = await _read_through_async.compute(call, filling, computed, args, kwargs)
+        return await function(*args, **kwargs) if value is _CUT_OFF else _bare(value)
 
     def failed(self, error: Exception) -> None:
         """The server failed: counted and logged, and the function answers."""
@@ -271,18 +292,33 @@ class Remote:
         task.add_done_callback(_tasks.discard)
 
 
+class _Alone(Plan):
+    """The plan of callers that can't reach the server: they share, and store nothing."""
+
+    __slots__ = ()
+
+    def ask(self, call: Call, alone: bool = False) -> int:
+        """Ask who computes."""
+        return call.begin(held.get(), alone, True)
+
+    def settle(self, call: Call, value: Any) -> bool:
+        """Hand a result to those who wait."""
+        ring(call.share(shareable(value)))
+        return False
+
+
 class _Filling(Plan):
     """The plan of one call, whose result goes to a server."""
 
     __slots__ = (
         "_declared",
         "_is_counted",
-        "_is_cut_off",
         "_is_forced",
         "_is_refresh",
         "_is_renewed",
         "_remote",
         "call",
+        "is_cut_off",
     )
 
     def __init__(self, remote: Remote, call: Call, is_renewed: bool = False) -> None:
@@ -294,7 +330,7 @@ class _Filling(Plan):
         self._remote = remote
         self._declared: list[str] = []
         self._is_counted = False
-        self._is_cut_off = False
+        self.is_cut_off = False
         #: Whether to compute even where a value stands: the caller says so, or it can't be read.
         self._is_renewed = is_renewed
         self._is_forced = is_renewed
@@ -346,7 +382,7 @@ class _Filling(Plan):
 
     def cut_off(self, error: CacheError) -> None:
         """The server failed: nothing more is asked of it for this call."""
-        self._is_cut_off = True
+        self.is_cut_off = True
         self._remote.failed(error)
 
     # Computing.
@@ -355,29 +391,24 @@ class _Filling(Plan):
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Steps:
         """Compute, once it is this caller's turn, and store."""
-        token: FillToken | None = None
-        if not self._is_cut_off:
-            known, token = yield from self._claimed()
-            if known is not None:
-                return known
+        token: FillToken | None
+        known, token = yield from self._claimed()
+        if known is not None:
+            return known
         if token is None:
-            if self._is_refresh:
-                return _Known(None, False, False)  # It could not be stored: not worth computing.
-            value = yield USER, function, args, kwargs
-            # Nobody was asked what was invalidated: as good as it gets without a server.
-            return value if type(value) is Raised else _Known(value, True, False)
-        release = TELL, self._remote.filler.release, (self.call, token)
+            return _CUT_OFF  # For a refresh: it could not be stored, and is not worth computing.
+        release = self._remote.filler.release, (self.call, token)
         renewal = yield HOLD, self._remote.filler, self.call, token
         try:
             value = yield USER, function, args, kwargs
             if type(value) is Raised:
-                yield release
+                yield TELL, *release, value.error
                 return value
             payload, late = self._judged(value)
         except GeneratorExit:
             raise  # Its loop is gone; the right ends by itself.
-        except BaseException:
-            yield release
+        except BaseException as error:
+            yield TELL, *release, error
             raise
         finally:
             renewal.end()
@@ -428,7 +459,7 @@ class _Filling(Plan):
                 if is_nested and waited > NESTED_WAIT:
                     is_shared = False
                     continue
-                length = min(pause, what) * random.uniform(0.5, 1.0)
+                length = (min(pause, what) or pause) * random.uniform(0.5, 1.0)
                 yield PAUSE, length
                 waited += length
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -493,7 +524,7 @@ class _Filling(Plan):
         error = outcome.error if type(outcome) is Raised else None
         has_failed = error is not None or not outcome.was_kept
         _backoff.end(self._refreshed, has_failed)
-        if has_failed and not self._is_cut_off:
+        if has_failed and not self.is_cut_off:
             refresh_failed(self._remote.plan, error)
 
 

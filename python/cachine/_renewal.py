@@ -10,12 +10,15 @@ by a signal between two lines, takes its renewal with it.
 
 from __future__ import annotations
 
-from _thread import RLock, allocate_lock
+from _thread import allocate_lock
+from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 if TYPE_CHECKING:
+    from threading import Thread
+
     from cachine._core import Call, Filler, FillToken
 
 #: Seconds between two renewals: a third of the lease.
@@ -54,48 +57,50 @@ class _Held:
 
 
 class _Thread:
-    """The thread that renews, and what it renews."""
+    """The thread that renews, and what it renews.
+
+    There is no lock: a signal that raises between two lines would leave it taken for ever.
+    """
 
     def __init__(self) -> None:
-        # A finalizer or a signal handler may come back here on the very same thread.
-        self.lock = RLock()
-        self.held: list[ref[_Held]] = []
-        self.is_running = False
+        #: What has come and the thread has not seen yet.
+        self.new: deque[ref[_Held]] = deque()
+        self.thread: Thread | None = None
 
     def add(self, held: _Held) -> None:
-        with self.lock:
-            # Those that have ended are let go of here, so that short ones cost no thread's time.
-            if len(self.held) > 64:
-                self.held = [each for each in self.held if _lives(each)]
-            self.held.append(ref(held))
-            starts, self.is_running = not self.is_running, True
-        if starts:
+        self.new.append(ref(held))
+        thread = self.thread
+        if thread is None or not thread.is_alive():
             from threading import Thread  # Late: slow to import, and rarely needed.
 
+            # Of the threads that come first at once each may start one: they share the work.
+            self.thread = Thread(target=self._work, name="cachine-renewal", daemon=True)
             try:
-                Thread(target=self._work, name="cachine-renewal", daemon=True).start()
+                self.thread.start()
             except RuntimeError:
-                self.is_running = False  # The interpreter is about to exit.
+                self.thread = None  # The interpreter is about to exit.
 
     def _work(self) -> None:
         gate = allocate_lock()
         gate.acquire()
         idle = 0.0
+        mine: list[ref[_Held]] = []
         while True:
             gate.acquire(timeout=PERIOD / 4)
-            now = monotonic()
-            with self.lock:
-                self.held = [each for each in self.held if _lives(each)]
-                alive = [one for each in self.held if (one := each()) is not None]
-                idle = 0.0 if self.held else idle + PERIOD / 4
-                if idle > IDLE:
-                    self.is_running = False
+            while self.new:
+                mine.append(self.new.popleft())
+            mine = [each for each in mine if _lives(each)]
+            idle = 0.0 if mine else idle + PERIOD / 4
+            if idle > IDLE:
+                self.thread = None
+                if not self.new:
                     return
-            while alive:
-                one = alive.pop()
-                if one.due <= now and not one.is_over and not one.renew():
-                    one.end()
-                del one
+            for each in mine:
+                held = each()
+                if held is not None and not held.is_over and held.due <= monotonic():
+                    if not held.renew():
+                        held.end()
+                del held
 
 
 def _lives(reference: ref[_Held]) -> bool:

@@ -8,7 +8,7 @@ the rest is:
 ``IO``     a method and its arguments, and perhaps what is done with a result that nobody takes
 ``USER``   a function with its arguments; a :class:`Raised` comes back for one that raises
 ``PAUSE``  seconds
-``TELL``   a method and its arguments; nobody waits for its end
+``TELL``   a method and its arguments, and why; nobody waits for its end
 ``HOLD``   a right that is kept alive until what comes back is ended
 =========  ===================================================================================
 """
@@ -66,12 +66,14 @@ def _taken(kind: int, *rest: Any) -> Any:
             return function(*args, **kwargs)
         except BaseException as error:
             return Raised(error)
-    act, args, *_ = rest
+    act, args, *more = rest
     if kind == TELL:
+        if not isinstance(more[0], Exception):
+            return None  # Ctrl-C does not wait for a server. What is to be told ends by itself.
         try:
             return act(*args)
         except CacheError:
-            return None  # It ends by itself.
+            return None
     return act(*args)
 
 

@@ -14,7 +14,7 @@ import weakref
 import pytest
 
 from cachine import AsyncRedisCache, RedisCache, _core, _remote, _renewal, cached
-from cachine.exceptions import ConfigError, SerializationError, UnkeyableArgumentError
+from cachine.exceptions import CacheConnectionError, ConfigError, SerializationError, UnkeyableArgumentError
 from cachine.serializers import JSONSerializer
 
 
@@ -601,9 +601,10 @@ def test_a_computation_that_is_torn_away_is_not_renewed(redis_server):
     call = cache._flights._call("key", _core.Terms(60, None, None, True))
     _, token = filler.claim(call, None, False, True, False)
     held = _renewal.on_thread(filler, call, token)
-    assert any(each() is held for each in _renewal._thread.held)
+    gone = weakref.ref(held)
+    assert _renewal._lives(gone)
     del held  # As a signal between two lines does it.
-    assert not any(_renewal._lives(each) for each in _renewal._thread.held)
+    assert gone() is None and not _renewal._lives(gone)
 
     async def scene():
         held = _renewal.on_loop(cache._links, filler, call, token)
@@ -614,6 +615,68 @@ def test_a_computation_that_is_torn_away_is_not_renewed(redis_server):
 
     asyncio.run(scene())
     cache.close()
+
+
+def test_who_can_reach_the_server_does_not_join_who_can_not(redis_server):
+    redis_server.command("FLUSHALL")
+    cache = RedisCache("127.0.0.1", redis_server.port)
+    begun, go, source = threading.Event(), threading.Event(), ["older"]
+
+    @cached(cache, ttl=60, singleflight=True)
+    def load(n):
+        value = source[0]
+        if value == "older":
+            begun.set()
+            assert go.wait(20)
+        return value
+
+    class Broken:
+        """A server that fails for a moment."""
+
+        def __init__(self, filler, what):
+            self.filler = filler
+            self.what = what
+
+        def __getattr__(self, name):
+            if name == self.what and not begun.is_set():
+                raise CacheConnectionError("gone for a moment")
+            return getattr(self.filler, name)
+
+    load.cache_key(1)
+    remote = load._decorated.foreign
+    for what in ("look", "claim"):
+        begun.clear()
+        go.clear()
+        source[0] = "older"
+        load.invalidate(1)
+        whole, remote.filler = remote.filler, Broken(remote.filler, what)
+        older = []
+        thread = threading.Thread(target=lambda: older.append(load(1)))
+        thread.start()
+        assert begun.wait(20)
+        # Another process invalidates what is being computed, and says so to its callers.
+        source[0] = "newer"
+        assert load(1) == "newer"
+        go.set()
+        thread.join()
+        assert older == ["older"]
+        remote.filler = whole
+    cache.close()
+
+
+def test_fifty_callers_without_a_server_compute_once(door, own_redis):
+    runs = []
+
+    def load(n):
+        runs.append(n)
+        time.sleep(0.05)
+        return n
+
+    cache = door.cache_class("127.0.0.1", own_redis.port, timeout=0.3)
+    function = cached(cache, ttl=60, singleflight=True)(door.function(load))
+    own_redis.kill()
+    assert door.together(function, [3] * 50) == [3] * 50
+    assert len(runs) <= 2
 
 
 @pytest.mark.parametrize("is_coroutine", [False, True], ids=["thread", "task"])
@@ -656,3 +719,33 @@ def test_a_right_is_renewed_while_its_function_runs(redis_server, monkeypatch, i
         assert slow(1) == 1
     assert redis_server.command("GET", slow.cache_key(1)) == b"1"
     assert redis_server.keys("*~t:*") == []
+
+
+def test_a_right_without_an_end_is_given_one(redis_server, monkeypatch):
+    redis_server.command("FLUSHALL")
+    cache = RedisCache("127.0.0.1", redis_server.port)
+    filler, terms = _core.Filler(cache), _core.Terms(60, None, None, True)
+    call = cache._flights._call("key", terms)
+    filler.claim(call, None, False, True, False)
+    (token,) = redis_server.keys("*~t:*")
+    redis_server.command("PERSIST", token)
+    how, _ = filler.claim(cache._flights._call("key", terms), None, False, True, False)
+    assert how == _remote.HELD
+    assert 0 < redis_server.command("PTTL", token) <= 5_000
+    cache.close()
+
+
+def test_ctrl_c_in_a_function_does_not_wait_for_a_frozen_server(own_redis):
+    cache = RedisCache("127.0.0.1", own_redis.port, timeout=30)
+
+    @cached(cache, ttl=60, singleflight=True)
+    def load(n):
+        own_redis.freeze()
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        load(1)
+    assert time.monotonic() - began < 5
+    own_redis.thaw()
+    cache.close()

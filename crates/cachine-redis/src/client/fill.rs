@@ -13,7 +13,7 @@ use cachine_codec::stored::{self, Meta, Stamp};
 use cachine_core::error::{Error, ErrorKind};
 
 use super::call::{Call, may_repeat};
-use super::commands::{create, life, on, prolong, set};
+use super::commands::{create, life, milliseconds, on, prolong, set};
 use super::look::{Found, ask, take};
 use super::read::{Current, is_valid};
 use super::replies::{Answers, failure};
@@ -70,6 +70,12 @@ impl<L: Link> Client<L> {
             }
         }
         if want.is_shared && !fill.is_own {
+            if left == -1 {
+                // Restored or persisted by somebody: nobody would ever end it.
+                let mut end = on("PEXPIRE", &names.token(key));
+                end.arg(milliseconds(want.lease));
+                call.run(&Batch::one(Class::Idempotent, &end)).await?;
+            }
             // It may have ended in the meantime: then there is no need to wait.
             let left = u64::try_from(left).unwrap_or(0);
             return Ok(Claim::Held(Duration::from_millis(left)));

@@ -17,6 +17,7 @@
 //!    had joined: the flight is fenced first, so that nobody joins any more, then the store is asked.
 //! 2. A right that was claimed is used, given back, or lives no longer than its lease.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +108,9 @@ enum Led<L: Door, V> {
     Found(V),
     /// Somebody else's process computes, and this call does not wait for it.
     Held,
+    /// The server can't be asked. Nobody tells such callers what was invalidated, so they meet in a
+    /// flight of their own: theirs is no value for those who could be told.
+    CutOff,
 }
 
 impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
@@ -130,6 +134,16 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
         let physical = shelf.space.physical(key);
         let (is_usable, is_forced, ticket) = (true, false, None);
         Self { shelf, key, physical, terms, freshness, in_background, is_usable, is_forced, ticket }
+    }
+
+    /// Where simultaneous callers of this process meet.
+    fn flight(&self) -> Cow<'_, [u8]> {
+        if self.is_usable {
+            Cow::Borrowed(&self.physical)
+        } else {
+            // No key of a user's has this in it.
+            Cow::Owned([&self.physical, &b"\0alone"[..]].concat())
+        }
     }
 
     fn now(&self) -> Instant {
@@ -198,7 +212,7 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
         loop {
             self.shelf.space.open(OPERATION)?;
             let share = self.terms.singleflight && !is_alone;
-            let begun = self.shelf.server.begin(&self.physical, share, Held::here().flights());
+            let begun = self.shelf.server.begin(&self.flight(), share, Held::here().flights());
             let lease = match begun {
                 Begun::Lease(lease) => lease,
                 Begun::Wait(wait) if L::would_stop(wait.id()) => {
@@ -218,7 +232,7 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
             let leading = match self.lead(lease, true).await? {
                 Led::Lead(leading) => leading,
                 Led::Found(value) => return Ok(Ok(value)),
-                Led::Held => continue,
+                Led::Held | Led::CutOff => continue,
             };
             let result = as_result(compute.run(leading.flight()).await);
             return Ok(self.settle(leading, result).await.map(Arc::unwrap_or_clone));
@@ -232,6 +246,7 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
         lease.declare(tags, self.terms.tags_from_result.is_some());
         // A computation that nobody joins, because it is beside one of its own, does not wait for
         // the right of that one either.
+        let was_usable = self.is_usable;
         let mut is_shared = lease.is_joinable();
         // Two computations inside of others might be waiting for each other, in two processes.
         let is_nested = !Held::here().flights().is_empty();
@@ -266,6 +281,10 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
                 }
             }
         };
+        if right.is_none() && was_usable {
+            self.is_usable = false;
+            return Ok(Led::CutOff);
+        }
         let renewing = right.as_ref().and_then(Right::renewal).map(L::renew);
         let ticket = self.ticket.take();
         Ok(Led::Lead(Leading::new(renewing, right, ticket, lease, self.now())))
