@@ -126,15 +126,13 @@ def test_the_asynchronous_cache(typed):
 
 
 def test_one_server_with_a_password(redis_secured, monkeypatch):
-    from conftest import SECRETS
-
     block = SINGLE.replace("port=6379", f"port={redis_secured.port}")
     names = {}
-    exec(block.replace("your-password", SECRETS[0]), names)
+    exec(block.replace("your-password", redis_secured.password), names)
     cache = names["cache"]
     cache.set("a", 1)
     assert cache.get("a") == 1
-    assert SECRETS[0] not in repr(cache)
+    assert redis_secured.password not in repr(cache)
     cache.clear()
     cache.close()
 
