@@ -117,11 +117,11 @@ impl Wanted {
             // The lists of packages may be missing or old. Only root may renew them.
             apt::as_root(&["update", "--quiet"]).unwrap_or(Err(why)).and_then(|()| get())
         })?;
-        let root = unpacked().join("root");
+        let root = unpacked().join("files");
         for package in entries(&packages)? {
             command::run(command::program("dpkg-deb").arg("--extract").arg(package).arg(&root))?;
         }
-        let program = format!("root/usr/bin/{}", self.names[0]);
+        let program = format!("files/usr/bin/{}", self.names[0]);
         fs::write(script, start(&program, &libraries(&root)?))
             .map_err(|error| wrong(script, &error))?;
         command::capture(command::program("chmod").arg("755").arg(script))?;
@@ -187,7 +187,7 @@ fn libraries(root: &Path) -> Outcome<Vec<String>> {
 /// A script that runs a program with its libraries, wherever the repository lies.
 fn start(program: &str, libraries: &[String]) -> String {
     let folders: Vec<String> =
-        libraries.iter().map(|folder| format!("$here/root/{folder}")).collect();
+        libraries.iter().map(|folder| format!("$here/files/{folder}")).collect();
     format!(
         "#!/bin/sh\nhere=$(cd \"$(dirname \"$0\")\" && pwd)\n\
          LD_LIBRARY_PATH=\"{}\" exec \"$here/{program}\" \"$@\"\n",
