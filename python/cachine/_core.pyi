@@ -21,11 +21,13 @@ __all__ = [
     "FillToken",
     "Filler",
     "FunctionCore",
+    "Holder",
     "JSONSerializer",
     "LoopDriver",
     "LoopProbe",
     "LoopWire",
     "Memory",
+    "OthersNone",
     "MsgPackSerializer",
     "PickleSerializer",
     "Remote",
@@ -326,6 +328,14 @@ class Remote(Generic[V]):
 class FillToken: ...
 
 @final
+class Holder:
+    @property
+    def left(self) -> float: ...
+
+@final
+class OthersNone: ...
+
+@final
 class Filler:
     def __new__(cls, cache: Remote[Any]) -> Self: ...
     def look(
@@ -342,6 +352,7 @@ class Filler:
         has_late_tags: bool = False,
         is_shared: bool = False,
         is_forced: bool = False,
+        awaited: Holder | None = None,
         at: _Place = None,
     ) -> Any: ...
     def encode(self, call: Call, value: object) -> bytes: ...
@@ -354,7 +365,10 @@ class Filler:
         late_tags: Strings | None = None,
         at: _Place = None,
     ) -> Any: ...
-    def release(self, call: Call, token: FillToken, at: _Place = None) -> Any: ...
+    def is_nothing(self, call: Call, nothing: OthersNone, at: _Place = None) -> Any: ...
+    def release(
+        self, call: Call, token: FillToken, ending: int | None = None, at: _Place = None
+    ) -> Any: ...
     def renew(self, call: Call, token: FillToken, at: _Place = None) -> Any: ...
     def count_coalesced(self, call: Call) -> None: ...
     def count_error(self) -> None: ...

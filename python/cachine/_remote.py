@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from cachine._core import Call, FillToken
+    from cachine._core import Call, FillToken, OthersNone
     from cachine._steps import Steps
 
 # What Filler.look answers.
 MISSING, FRESH, STALE = range(3)
 # What Filler.claim answers.
-FOUND, GIVEN, HELD, UNREADABLE = range(4)
+FOUND, GIVEN, HELD, UNREADABLE, NOTHING = range(5)
+# What Filler.release tells those in other processes who wait: to compute, all at once; that there is None.
+ALONE, NONE = range(2)
 
 #: Seconds between two looks at a right that somebody else holds: at first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.05
@@ -397,26 +399,32 @@ class _Filling(Plan):
             return known
         if token is None:
             return _CUT_OFF  # For a refresh: it could not be stored, and is not worth computing.
-        release = self._remote.filler.release, (self.call, token)
         renewal = yield HOLD, self._remote.filler, self.call, token
         try:
             value = yield USER, function, args, kwargs
             if type(value) is Raised:
-                yield TELL, *release, value.error
+                yield self._failed(token, value.error)
                 return value
             payload, late = self._judged(value)
         except GeneratorExit:
             raise  # Its loop is gone; the right ends by itself.
         except BaseException as error:
-            yield TELL, *release, error
+            yield self._failed(token, error)
             raise
         finally:
             renewal.end()
         self.call.seal()
-        stands, was_kept = yield from self._stored(token, payload, late)
+        ending = NONE if value is None and not self.cache_none else ALONE
+        stands, was_kept = yield from self._stored(token, payload, late, ending)
         if stands and was_kept and not self._is_refresh:
             _backoff.forgive(self._refreshed)
         return _Known(value, stands, was_kept)
+
+    def _failed(self, token: FillToken, error: BaseException) -> tuple[Any, ...]:
+        """The step that gives the right back after an error: one of those who wait takes over if this
+        was cancelled; all of them compute if the function failed."""
+        ending = ALONE if isinstance(error, Exception) else None
+        return TELL, self._remote.filler.release, (self.call, token, ending), error
 
     def _judged(self, value: Any) -> tuple[bytes | None, list[str]]:
         """What to store of a result, if anything, and the tags that only it knows."""
@@ -433,7 +441,7 @@ class _Filling(Plan):
     def _claimed(self) -> Steps:
         """What stands there after all, or the right to store; neither without a server."""
         filler, call = self._remote.filler, self.call
-        pause, waited = FIRST_PAUSE, 0.0
+        pause, waited, awaited = FIRST_PAUSE, 0.0, None
         # The engine lets a computation run beside another one of this process where waiting would
         # never end, such as for one further up in the same context: that is the one to wait for.
         is_shared = self._is_refresh or (self._remote.singleflight and call.is_joinable)
@@ -443,7 +451,7 @@ class _Filling(Plan):
             if self._is_renewed:
                 yield IO, filler.fence, (call,)  # What began before is out of date by now.
             while True:
-                asked = (call, self._declared, has_late, is_shared, self._is_forced)
+                asked = (call, self._declared, has_late, is_shared, self._is_forced, awaited)
                 how, what = yield IO, filler.claim, asked, self._unwanted
                 if how == FOUND:
                     return (yield from self._shared(what)), None
@@ -452,6 +460,8 @@ class _Filling(Plan):
                 if how == UNREADABLE:
                     self.missed(what)
                     continue
+                if how == NOTHING:
+                    return (yield from self._shared_none(what)), None
                 if self._is_refresh:
                     return _ELSEWHERE, None
                 # Who has it stores something new.
@@ -459,7 +469,8 @@ class _Filling(Plan):
                 if is_nested and waited > NESTED_WAIT:
                     is_shared = False
                     continue
-                length = (min(pause, what) or pause) * random.uniform(0.5, 1.0)
+                awaited = None if self._is_renewed else what
+                length = (min(pause, what.left) or pause) * random.uniform(0.5, 1.0)
                 yield PAUSE, length
                 waited += length
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -476,18 +487,28 @@ class _Filling(Plan):
         state, again = yield IO, self._remote.filler.look, (self.call, self._declared, True)
         return _Known(again, True, True) if state == FRESH else _Known(value, False, True)
 
+    def _shared_none(self, nothing: OthersNone) -> Steps:
+        """The None that another process came to, and whether others may be given it."""
+        if not self.call.parties:
+            return _Known(None, False, True)
+        self.call.seal()
+        is_current = yield IO, self._remote.filler.is_nothing, (self.call, nothing)
+        return _Known(None, is_current, True)
+
     def _unwanted(self, claim: tuple[int, Any]) -> None:
         """Give a right back that came when its task was cancelled."""
         if claim[0] == GIVEN:
             self._remote.cache._links.tell(self._remote.filler.release, self.call, claim[1])
 
-    def _stored(self, token: FillToken, payload: bytes | None, late: list[str]) -> Steps:
-        """Store a result, or give the right back; whether others may be given it, and whether it
+    def _stored(
+        self, token: FillToken, payload: bytes | None, late: list[str], ending: int
+    ) -> Steps:
+        """Store a result, or give the right back with this ending; whether others may be given it, and whether it
         was kept unless it was fenced."""
         filler, call = self._remote.filler, self.call
         try:
             if payload is None:
-                return (yield IO, filler.release, (call, token)), False
+                return (yield IO, filler.release, (call, token, ending)), False
             return (yield IO, filler.fill, (call, token, payload, late)), True
         except SerializationError as error:
             self.not_kept(error)  # Tags that no frame can hold.

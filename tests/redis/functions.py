@@ -9,7 +9,7 @@ import pytest
 
 from cachine import AsyncRedisCache, RedisCache
 
-__all__ = ["Door", "Keyed", "door", "eventually"]
+__all__ = ["Door", "Keyed", "door", "eventually", "left_behind"]
 
 
 class Door:
@@ -68,6 +68,23 @@ class Door:
         for thread in threads:
             thread.join()
         return [results[place] for place in range(len(arguments))]
+
+
+#: Milliseconds that word of an ending stands, or that it is just gone.
+LEFT = (*range(1001), -2)
+
+
+def left_behind(server):
+    """The keys that a computation left whose result is not stored.
+
+    For a second it leaves word for those in other processes who may be waiting for it.
+    """
+
+    def is_ending(key):
+        value = server.command("GET", key)
+        return value is None or (value.startswith(b"!") and server.command("PTTL", key) in LEFT)
+
+    return [key for key in server.keys() if not (":~cachine~t:" in f":{key}" and is_ending(key))]
 
 
 class Keyed:

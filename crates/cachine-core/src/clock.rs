@@ -53,6 +53,14 @@ impl Clock {
             Self::Fake(fake) => fake.0.load(Ordering::Relaxed),
         }
     }
+
+    /// The wall clock: microseconds since 1970. It may be set back at any time.
+    pub fn wall(&self) -> u64 {
+        match self {
+            Self::System => system::wall_time(),
+            Self::Fake(_) => self.now() / 1000,
+        }
+    }
 }
 
 impl FakeClock {
@@ -136,6 +144,10 @@ mod system {
     pub(super) fn coarse_wall_time() -> u64 {
         read(ClockId::RealtimeCoarse)
     }
+
+    pub(super) fn wall_time() -> u64 {
+        read(ClockId::Realtime) / 1000
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -154,6 +166,11 @@ mod system {
     #[inline]
     pub(super) fn coarse_wall_time() -> u64 {
         u64::MAX
+    }
+
+    pub(super) fn wall_time() -> u64 {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        super::nanoseconds(since) / 1000
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`stats`] | what was counted |
 //! | [`key`] | what a key may be, namespaces, names of tags |
 //! | [`callkey`] | the canonical encoding of a function call as a key |
+//! | [`locks`] | who holds a lock, and who is next |
 //! | [`error`] | what can go wrong, in one type |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -24,6 +25,7 @@ mod fills;
 mod graph;
 mod index;
 pub mod key;
+pub mod locks;
 pub mod policy;
 mod slab;
 pub mod stats;

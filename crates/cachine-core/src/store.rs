@@ -24,6 +24,7 @@ use foldhash::fast::RandomState;
 use crate::clock::{Clock, Coarse, Instant};
 use crate::entry::{Garbage, Life};
 use crate::graph::{self, FlightId};
+use crate::locks::{Locks, Turn};
 use crate::policy::Eviction;
 use crate::stats::Tally;
 use crate::sync::Arc;
@@ -123,6 +124,7 @@ pub enum Lifetime {
 /// The in-memory store of a cache and all views on it.
 pub struct Store<H: Host> {
     state: H::Lock<State<H>>,
+    pub(crate) locks: H::Lock<Locks<H::Waker>>,
     clock: Clock,
     hasher: RandomState,
 }
@@ -131,7 +133,8 @@ impl<H: Host> Store<H> {
     /// An empty store.
     pub fn new(bounds: Bounds, clock: Clock) -> Arc<Self> {
         let state = H::Lock::new(State::new(bounds, clock.now()));
-        Arc::new(Self { state, clock, hasher: RandomState::default() })
+        let locks = H::Lock::new(Locks::new());
+        Arc::new(Self { state, locks, clock, hasher: RandomState::default() })
     }
 
     /// The clock that this store reads.
@@ -482,6 +485,18 @@ impl<H: Host> Store<H> {
         graph::forget();
         // Their wakers belong to threads that are gone; dropping them here is under no lock.
         drop(forgotten);
+    }
+
+    /// Stands in line for a lock: whoever is first holds it.
+    pub fn turn(self: &Arc<Self>, name: &[u8]) -> Turn<H> {
+        Turn::new(self, name)
+    }
+
+    /// Forgets who holds and awaits the locks: after a fork they do not exist in the child. Turns of
+    /// before hold nothing.
+    pub fn forget_locks(&self) {
+        let forgotten = self.locks.lock().forget();
+        drop(forgotten); // Invariant 1, as above.
     }
 
     /// The time now, as this store sees it.

@@ -1,4 +1,5 @@
-//! What a child process forgets: computations whose threads exist only in its parent, and connections.
+//! What a child process forgets: computations and locks of threads that exist only in its parent, and
+//! connections.
 //!
 //! The locks need no care. They are taken by attached threads only, and the thread that forks is
 //! attached and holds none, so all of them are free at that moment.
@@ -40,6 +41,7 @@ pub(crate) fn forget_flights() {
     let stores = STORES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for store in stores.iter().filter_map(Weak::upgrade) {
         store.forget_flights();
+        store.forget_locks();
     }
 }
 

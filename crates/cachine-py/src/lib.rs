@@ -61,7 +61,7 @@ mod _core {
     #[pymodule_export]
     use crate::remote::Remote;
     #[pymodule_export]
-    use crate::remote::fill::{FillToken, Filler};
+    use crate::remote::fill::{FillToken, Filler, Holder, OthersNone};
     #[pymodule_export]
     use crate::server::{Server, parse_url};
     #[pymodule_export]

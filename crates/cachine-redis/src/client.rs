@@ -22,6 +22,7 @@
 //! | A7 | `clear` takes a stamp and its index in one step |
 //! | A8 | a longer life is filed before it begins; records outlive their entries by a margin |
 //! | A10 | each try to take a token has a token of its own |
+//! | A11 | an ending counts only for who waited for its token, and `None` only while the stamps are the same |
 //!
 //! (A9, that who joins a computation late reads again, is for callers.) The commands of a batch run in
 //! their order, since there is one server; steps that only have to be ordered share a trip. Where a
@@ -34,16 +35,19 @@
 //! | `expire`, `persist`, `touch` | `life` |
 //! | `incr` | `count` |
 //! | `add_tags`; `invalidate_tags` | `tags`; `invalidate` |
-//! | `look`; `claim`, `renew`, `fill`, `release` | `look`; `fill` |
+//! | `look`; `claim`, `renew`, `fill`, `release`, `end` | `look`; `fill` |
 //! | `clear`, `clear_prefix` | `clear` |
+//! | `lock`, `renew_lock`, `unlock` | `lock` |
 
 mod call;
 mod clear;
 mod commands;
 mod count;
+mod ending;
 mod fill;
 mod invalidate;
 mod life;
+mod lock;
 mod look;
 mod read;
 mod replies;
@@ -61,6 +65,8 @@ use crate::breaker::Breaker;
 use crate::link::{Batch, Class, Link};
 
 pub use commands::COMMANDS;
+pub use ending::Ending;
+pub use lock::{Hold, Locked};
 
 /// Speaks to one server through a link.
 #[derive(Debug)]
@@ -103,6 +109,8 @@ pub struct Want<'a> {
     pub is_forced: bool,
     /// How long the right to store lives unless it is renewed.
     pub lease: Duration,
+    /// Whom the caller has waited for, so that it learns how that ended.
+    pub awaited: Option<&'a Held>,
 }
 
 /// What a caller gets that is about to compute a value.
@@ -112,9 +120,30 @@ pub enum Claim {
     Found(Vec<u8>),
     /// Compute, then [`Client::fill`] or [`Client::release`].
     Compute(Fill),
-    /// Somebody else computes; their right ends after this time unless they renew it. Zero if it has
-    /// just ended.
-    Held(Duration),
+    /// Somebody else computes.
+    Held(Held),
+    /// Whom the caller waited for had nothing to store, and so has the caller. For others who wait with
+    /// it, ask [`Client::is_nothing`].
+    Nothing(Nothing),
+}
+
+/// Who computes instead.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The token.
+    pub(crate) token: Box<[u8]>,
+    /// The right ends after this time unless it is renewed. Zero if it has just ended.
+    pub left: Duration,
+}
+
+/// The `None` that another process came to.
+#[derive(Clone, Debug)]
+pub struct Nothing {
+    /// What stands in the place of the token.
+    pub(crate) place: Box<[u8]>,
+    /// The stamps of the tags, and the epoch, as the computation began with them.
+    pub(crate) stamps: Vec<Stamp>,
+    pub(crate) epoch: Option<Box<[u8]>>,
 }
 
 impl Claim {
@@ -122,7 +151,7 @@ impl Claim {
     pub const fn fill(&self) -> Option<&Fill> {
         match self {
             Self::Compute(fill) => Some(fill),
-            Self::Found(_) | Self::Held(_) => None,
+            Self::Found(_) | Self::Held(_) | Self::Nothing(_) => None,
         }
     }
 }

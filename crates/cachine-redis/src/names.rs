@@ -7,6 +7,8 @@
 //! | stamp of a tag | `~cachine~s:{TAG}:tag` | the tag |
 //! | index of a tag | `~cachine~i:{TAG}:tag` | the tag |
 //! | epoch | `~cachine~x` | – |
+//! | lock | `~cachine~l:{TAG}:name` | its name |
+//! | last fencing token of a lock | `~cachine~f:{TAG}:name` | its name |
 //!
 //! So all names match `prefix*`, which is all that an access list has to allow. A namespace that
 //! has braces in it itself would spoil `{TAG}`; `Shape` says where the tag goes then.
@@ -43,6 +45,10 @@ pub(crate) enum Kind {
     Stamp,
     /// The index of a tag.
     Index,
+    /// A lock that is held.
+    Lock,
+    /// The last fencing token of a lock.
+    Fence,
 }
 
 /// A name in the server that belongs to a record, taken apart.
@@ -80,12 +86,19 @@ impl Names {
 
     /// The stamp of a tag.
     pub fn stamp(&self, tag: &str) -> Vec<u8> {
-        of_tag(self.prefix.as_bytes(), self.shape, Kind::Stamp, tag.as_bytes())
+        of_name(self.prefix.as_bytes(), self.shape, Kind::Stamp, tag.as_bytes())
     }
 
     /// The index of a tag, in the slot of its stamp.
     pub fn index(&self, tag: &str) -> Vec<u8> {
-        of_tag(self.prefix.as_bytes(), self.shape, Kind::Index, tag.as_bytes())
+        of_name(self.prefix.as_bytes(), self.shape, Kind::Index, tag.as_bytes())
+    }
+
+    /// A lock, and the last of its fencing tokens in the slot of it.
+    pub fn lock(&self, name: &str) -> [Vec<u8>; 2] {
+        let name = name.as_bytes();
+        [Kind::Lock, Kind::Fence]
+            .map(|kind| of_name(self.prefix.as_bytes(), self.shape, kind, name))
     }
 
     /// The epoch of the namespace.
@@ -139,11 +152,15 @@ impl Shape {
 }
 
 impl Kind {
+    const ALL: [Self; 5] = [Self::Token, Self::Stamp, Self::Index, Self::Lock, Self::Fence];
+
     const fn letter(self) -> u8 {
         match self {
             Self::Token => b't',
             Self::Stamp => b's',
             Self::Index => b'i',
+            Self::Lock => b'l',
+            Self::Fence => b'f',
         }
     }
 }
@@ -157,9 +174,7 @@ impl<'a> Record<'a> {
             |at: usize| name[at..].starts_with(marker) && (at == 0 || name[at - 1] == b':');
         let (prefix, rest) = name.split_at((0..name.len()).find(|&at| begins(at))?);
         let rest = &rest[marker.len()..];
-        let kind = [Kind::Token, Kind::Stamp, Kind::Index]
-            .into_iter()
-            .find(|kind| rest.starts_with(&[kind.letter(), b':']));
+        let kind = Kind::ALL.into_iter().find(|kind| rest.starts_with(&[kind.letter(), b':']));
         let Some(kind) = kind else { return Some(Self { prefix, kind: None, name: rest }) };
         let rest = &rest[2..];
         let name = match Shape::of(prefix) {
@@ -174,13 +189,13 @@ impl<'a> Record<'a> {
     /// The names of the stamp and the index, of the record of a tag.
     pub(crate) fn pair(&self) -> [Vec<u8>; 2] {
         let shape = Shape::of(self.prefix);
-        [Kind::Stamp, Kind::Index].map(|kind| of_tag(self.prefix, shape, kind, self.name))
+        [Kind::Stamp, Kind::Index].map(|kind| of_name(self.prefix, shape, kind, self.name))
     }
 }
 
-/// The record of a tag: in the slot that an entry of its name would have.
-fn of_tag(prefix: &[u8], shape: Shape, kind: Kind, tag: &[u8]) -> Vec<u8> {
-    record(prefix, shape, kind, tag, slot::of(&[prefix, tag].concat()))
+/// The record of a tag or a lock: in the slot that an entry of its name would have.
+fn of_name(prefix: &[u8], shape: Shape, kind: Kind, name: &[u8]) -> Vec<u8> {
+    record(prefix, shape, kind, name, slot::of(&[prefix, name].concat()))
 }
 
 fn record(prefix: &[u8], shape: Shape, kind: Kind, name: &[u8], slot: u16) -> Vec<u8> {
@@ -230,11 +245,10 @@ mod tests {
                     slot::of(&names.entry(key)),
                     "{names:?} {key}"
                 );
-                assert_eq!(
-                    slot::of(&names.stamp(key)),
-                    slot::of(&names.index(key)),
-                    "{names:?} {key}"
-                );
+                let [lock, fence] = names.lock(key);
+                for (one, other) in [(names.stamp(key), names.index(key)), (lock, fence)] {
+                    assert_eq!(slot::of(&one), slot::of(&other), "{names:?} {key}");
+                }
             }
         }
     }
@@ -255,7 +269,14 @@ mod tests {
         for names in names() {
             for key in KEYS {
                 let (token, stamp, index) = (names.token(key), names.stamp(key), names.index(key));
-                let kinds = [(&token, Kind::Token), (&stamp, Kind::Stamp), (&index, Kind::Index)];
+                let [lock, fence] = names.lock(key);
+                let kinds = [
+                    (&token, Kind::Token),
+                    (&stamp, Kind::Stamp),
+                    (&index, Kind::Index),
+                    (&lock, Kind::Lock),
+                    (&fence, Kind::Fence),
+                ];
                 for (name, kind) in kinds {
                     let record = Record::of(name).unwrap();
                     assert_eq!((record.kind, record.name), (Some(kind), key.as_bytes()));

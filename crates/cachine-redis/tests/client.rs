@@ -8,6 +8,8 @@ mod access;
 mod clearing;
 #[path = "client/counters.rs"]
 mod counters;
+#[path = "client/endings.rs"]
+mod endings;
 #[path = "client/faults.rs"]
 mod faults;
 #[path = "client/fills.rs"]

@@ -12,7 +12,9 @@ use cachine_core::error::{Error, ErrorKind};
 use cachine_core::key::{self, Namespace};
 use cachine_core::stats::{Counted, Counters, Tally};
 use cachine_core::store::Remaining;
-use cachine_redis::client::{Claim, Client, Fill, Lifetime, Look, Want};
+use cachine_redis::client::{
+    Claim, Client, Ending, Fill, Hold, Lifetime, Locked, Look, Nothing, Want,
+};
 use cachine_redis::link::Link;
 use cachine_redis::names::Names;
 
@@ -514,7 +516,9 @@ impl Space {
         late_tags: &[String],
     ) -> Result<bool, Error> {
         self.open("get_or_set")?;
-        let Some(life) = lifetime(freshness) else { return self.release(client, key, fill).await };
+        let Some(life) = lifetime(freshness) else {
+            return self.release(client, key, fill, Some(Ending::Alone)).await;
+        };
         let stands = client.fill(&self.names, key, fill, stored, life, late_tags).await?;
         if stands {
             self.tally().count(Counted::Set);
@@ -522,7 +526,22 @@ impl Space {
         Ok(stands)
     }
 
-    /// Gives the right to store back; whether nothing was written or invalidated since.
+    /// Whether those who came while this caller waited have nothing too.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn is_nothing<L: Link>(
+        &self,
+        client: &Client<L>,
+        key: &str,
+        nothing: &Nothing,
+    ) -> Result<bool, Error> {
+        client.is_nothing(&self.names, key, nothing).await
+    }
+
+    /// Gives the right to store back; whether nothing was written or invalidated since. An `ending` tells
+    /// those in other processes who wait how it ended.
     ///
     /// # Errors
     ///
@@ -532,8 +551,12 @@ impl Space {
         client: &Client<L>,
         key: &str,
         fill: Fill,
+        ending: Option<Ending>,
     ) -> Result<bool, Error> {
-        client.release(&self.names, key, fill).await
+        match ending {
+            None => client.release(&self.names, key, fill).await,
+            Some(ending) => client.end(&self.names, key, fill, ending).await,
+        }
     }
 
     /// Lets a right live for another [`LEASE`]; whether it still stood.
@@ -549,6 +572,50 @@ impl Space {
     ) -> Result<bool, Error> {
         client.ready("renew")?;
         client.renew(&self.names, key, fill, LEASE).await
+    }
+
+    /// Takes a lock for `ttl`, if nobody has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn lock<L: Link>(
+        &self,
+        client: &Client<L>,
+        name: &str,
+        ttl: Duration,
+    ) -> Result<Locked, Error> {
+        self.check(name, "lock")?;
+        self.noted(client.lock(&self.names, name, ttl).await)
+    }
+
+    /// Lets a lock live for another `ttl`; whether it was still held. Closing the cache does not end it.
+    ///
+    /// # Errors
+    ///
+    /// Of a server that does not answer as it should, as [`get`](Self::get).
+    pub async fn renew_lock<L: Link>(
+        &self,
+        client: &Client<L>,
+        name: &str,
+        hold: &Hold,
+        ttl: Duration,
+    ) -> Result<bool, Error> {
+        self.noted(client.renew_lock(&self.names, name, hold, ttl).await)
+    }
+
+    /// Gives a lock back, also when the cache was closed meanwhile; whether it was still held.
+    ///
+    /// # Errors
+    ///
+    /// Of a server that does not answer as it should, as [`get`](Self::get).
+    pub async fn unlock<L: Link>(
+        &self,
+        client: &Client<L>,
+        name: &str,
+        hold: &Hold,
+    ) -> Result<bool, Error> {
+        self.noted(client.unlock(&self.names, name, hold).await)
     }
 }
 

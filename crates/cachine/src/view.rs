@@ -10,6 +10,7 @@ use std::time::Duration;
 use cachine_core::clock::{Clock, nanoseconds};
 use cachine_core::error::{Error, ErrorKind};
 use cachine_core::key::{self, Namespace};
+use cachine_core::locks::Turn;
 use cachine_core::stats::{Counters, Tally};
 use cachine_core::store::{Ask, Bounds, Host, Lifetime, New, Remaining, Step, Store};
 use cachine_core::{FlightId, Life, Tag};
@@ -164,6 +165,17 @@ impl<H: Host> View<H> {
         } else {
             act(&[prefix, key.as_bytes()].concat())
         }
+    }
+
+    /// Stands in line for a lock of this namespace: whoever is first holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`]; [`ErrorKind::InvalidKey`] for a name that can't be one of a key.
+    pub fn turn(&self, name: &str) -> Result<Turn<H>, Error> {
+        self.open("lock")?;
+        key::validate(name, "lock")?;
+        Ok(self.with_key(name, |physical| self.store.turn(physical)))
     }
 
     /// The full names of tags of this namespace.

@@ -6,6 +6,8 @@
 
 #[path = "redis/building.rs"]
 mod building;
+#[path = "redis/endings.rs"]
+mod endings;
 #[path = "redis/failing.rs"]
 mod failing;
 #[path = "redis/fences.rs"]

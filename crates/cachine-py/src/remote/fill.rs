@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cachine::core::error::Error;
 use cachine::core::stats::Counted;
-use cachine::redis::client::{Claim, Fill, Look, Want};
+use cachine::redis::client::{Claim, Ending, Fill, Held, Look, Nothing, Want};
 use cachine::space::LEASE;
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyRuntimeError;
@@ -36,6 +36,13 @@ mod claimed {
     pub(super) const COMPUTE: u8 = 1;
     pub(super) const HELD: u8 = 2;
     pub(super) const UNREADABLE: u8 = 3;
+    pub(super) const NOTHING: u8 = 4;
+}
+
+/// What a computation left whose result is not stored.
+mod ended {
+    pub(super) const ALONE: u8 = 0;
+    pub(super) const NOTHING: u8 = 1;
 }
 
 /// The right to store what is computed from now on.
@@ -52,19 +59,38 @@ impl FillToken {
     }
 }
 
+/// Another process that computes.
+#[pyclass(frozen, module = "cachine._core")]
+pub(crate) struct Holder(Held);
+
+#[pymethods]
+impl Holder {
+    /// Seconds that its right will last unless it is renewed.
+    #[getter]
+    fn left(&self) -> f64 {
+        self.0.left.as_secs_f64()
+    }
+}
+
+/// The `None` of another process, as it was when this one heard of it.
+#[pyclass(frozen, module = "cachine._core")]
+pub(crate) struct OthersNone(Nothing);
+
 /// What a claim asks for, owned.
 struct Wish {
     tags: Box<[String]>,
     has_late_tags: bool,
     is_shared: bool,
     is_forced: bool,
+    awaited: Option<Held>,
 }
 
 impl Wish {
     fn want(&self) -> Want<'_> {
-        let Self { tags, has_late_tags, is_shared, is_forced } = self;
+        let Self { tags, has_late_tags, is_shared, is_forced, awaited } = self;
         let (has_late_tags, is_shared, is_forced) = (*has_late_tags, *is_shared, *is_forced);
-        Want { tags, has_late_tags, is_shared, is_forced, lease: LEASE }
+        let awaited = awaited.as_ref();
+        Want { tags, has_late_tags, is_shared, is_forced, lease: LEASE, awaited }
     }
 }
 
@@ -154,8 +180,8 @@ impl Filler {
         )
     }
 
-    /// Ask for the right to compute and store: (how, value, token or seconds).
-    #[pyo3(signature = (call, tags=None, has_late_tags=false, is_shared=false, is_forced=false, at=None))]
+    /// Ask for the right to compute and store: (how, what). `awaited` is the holder that was waited for.
+    #[pyo3(signature = (call, tags=None, has_late_tags=false, is_shared=false, is_forced=false, awaited=None, at=None))]
     #[expect(clippy::too_many_arguments, reason = "what a computation may want")]
     fn claim(
         &self,
@@ -165,6 +191,7 @@ impl Filler {
         has_late_tags: bool,
         is_shared: bool,
         is_forced: bool,
+        awaited: Option<&Bound<'_, Holder>>,
         at: Place<'_>,
     ) -> Answer {
         let tags = convert::tags(tags)?;
@@ -189,13 +216,14 @@ impl Filler {
                 let token = FillToken { fill: Mutex::new(Some(fill)), since };
                 pair(py, claimed::COMPUTE, Py::new(py, token)?.into_any())
             }
-            Claim::Held(left) => {
-                let seconds = left.as_secs_f64().into_pyobject(py)?.into_any().unbind();
-                pair(py, claimed::HELD, seconds)
+            Claim::Held(held) => pair(py, claimed::HELD, Py::new(py, Holder(held))?.into_any()),
+            Claim::Nothing(nothing) => {
+                pair(py, claimed::NOTHING, Py::new(py, OthersNone(nothing))?.into_any())
             }
         };
         let tags = tags.into_boxed_slice();
-        let wish = Wish { tags, has_late_tags, is_shared, is_forced };
+        let awaited = awaited.map(|holder| holder.get().0.clone());
+        let wish = Wish { tags, has_late_tags, is_shared, is_forced, awaited };
         let Some((driver, future)) = at else {
             let client = server.client();
             let work = async move { asked_space.claim(&client, &asked, wish.want()).await };
@@ -209,7 +237,7 @@ impl Filler {
             // Nobody may be left to compute: then the next one need not wait for the lease to end.
             let orphaned = fill.map(|fill| {
                 let give_back = async move {
-                    let _ = owner.release(&client, &name, fill).await;
+                    let _ = owner.release(&client, &name, fill, None).await;
                     operation::finish(Ok(()), |py, ()| Ok(py.None()))
                 };
                 Box::pin(give_back) as Work
@@ -275,15 +303,44 @@ impl Filler {
         )
     }
 
-    /// Give the right back; whether nothing was written or invalidated since.
-    #[pyo3(signature = (call, token, at=None))]
+    /// Whether those who came meanwhile may have the `None` of another process, too.
+    #[pyo3(signature = (call, nothing, at=None))]
+    fn is_nothing(
+        &self,
+        py: Python<'_>,
+        call: &Bound<'_, Call>,
+        nothing: &Bound<'_, OthersNone>,
+        at: Place<'_>,
+    ) -> Answer {
+        let inner = self.inner()?;
+        let key = call.get().text().to_owned();
+        let (space, server) = (Arc::clone(&inner.space), &inner.server);
+        let nothing = nothing.get().0.clone();
+        operate!(
+            py,
+            server,
+            at,
+            |client| space.is_nothing(&client, &key, &nothing).await,
+            super::plain_bool
+        )
+    }
+
+    /// Give the right back; whether nothing was written or invalidated since. `ending` is what other
+    /// processes that wait are told: to compute all at once, or that there is None.
+    #[pyo3(signature = (call, token, ending=None, at=None))]
     fn release(
         &self,
         py: Python<'_>,
         call: &Bound<'_, Call>,
         token: &Bound<'_, FillToken>,
+        ending: Option<u8>,
         at: Place<'_>,
     ) -> Answer {
+        let ending = match ending {
+            Some(ended::ALONE) => Some(Ending::Alone),
+            Some(ended::NOTHING) => Some(Ending::Nothing),
+            _ => None,
+        };
         let inner = self.inner()?;
         let key = call.get().text().to_owned();
         let (space, server) = (Arc::clone(&inner.space), &inner.server);
@@ -294,7 +351,7 @@ impl Filler {
             server,
             at,
             |client| match fill {
-                Some(fill) => space.release(&client, &key, fill).await,
+                Some(fill) => space.release(&client, &key, fill, ending).await,
                 None => Ok::<_, Error>(false),
             },
             super::plain_bool

@@ -2,7 +2,8 @@
 //!
 //! Two passes: the tokens first, so that no fill that is under way is stored behind the second, which
 //! takes everything else. A stamp and the index of its tag leave in one step, whichever is met first
-//! (A7). What is stored while it runs may go or stay.
+//! (A7). What is stored while it runs may go or stay. Locks stay: they are no entries, and whoever holds
+//! one counts on it.
 
 use cachine_core::error::Error;
 use redis::cmd;
@@ -19,7 +20,7 @@ const STEP: usize = 1000;
 
 impl<L: Link> Client<L> {
     /// Removes every entry and record of the namespace and of those inside it; without a namespace
-    /// everything in the database.
+    /// everything in the database. Only locks stay.
     ///
     /// # Errors
     ///
@@ -27,7 +28,7 @@ impl<L: Link> Client<L> {
     pub async fn clear(&self, names: &Names) -> Result<(), Error> {
         let mut call = self.call("clear");
         call.pass(&names.every_token(), is_token).await?;
-        call.pass(&names.entries(""), |_| true).await
+        call.pass(&names.entries(""), |name| !is_lock(name)).await
     }
 
     /// Removes the entries whose keys begin with `prefix`, and fences their fills.
@@ -90,6 +91,11 @@ impl<L: Link> Call<'_, L> {
 
 fn is_token(name: &[u8]) -> bool {
     Record::of(name).is_some_and(|record| record.kind == Some(Kind::Token))
+}
+
+fn is_lock(name: &[u8]) -> bool {
+    let kind = Record::of(name).and_then(|record| record.kind);
+    matches!(kind, Some(Kind::Lock | Kind::Fence))
 }
 
 /// Adds the command that removes a key. One key a command, since each may lie in another slot; but the

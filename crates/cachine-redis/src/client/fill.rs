@@ -14,12 +14,13 @@ use cachine_core::error::{Error, ErrorKind};
 
 use super::call::{Call, may_repeat};
 use super::commands::{create, life, milliseconds, on, prolong, set};
+use super::ending::{self, Ended, Ending, Place};
 use super::look::{Found, ask, take};
 use super::read::{Current, is_valid};
 use super::replies::{Answers, failure};
 use super::scripts::{RELEASE, RENEW, STORE};
 use super::tags::{created_stamps, distinct};
-use super::{Claim, Client, Fill, Lifetime, Want};
+use super::{Claim, Client, Fill, Held, Lifetime, Nothing, Want};
 use crate::link::{Batch, Class, Link};
 use crate::names::Names;
 use crate::random;
@@ -63,13 +64,21 @@ impl<L: Link> Client<L> {
                 fill.stamps.iter().map(|stamp| (stamp.tag.clone(), Some(stamp.stamp))).collect();
             let outcome = Box::pin(call.is_found_valid(names, &found, current)).await;
             if !matches!(outcome, Ok(false)) {
-                Box::pin(call.give_back(names, key, &fill)).await;
+                Box::pin(call.give_back(names, key, &fill, None)).await;
             }
             if outcome? {
                 return Ok(Claim::Found(found.into_stored()));
             }
         }
-        if want.is_shared && !fill.is_own {
+        let place = Place::of(&fill.token);
+        let ended = place.ended.filter(|ended| want.awaited.is_some_and(|it| it.is(ended.token)));
+        if ended.is_some_and(|it| is_nothing(&it, &fill)) {
+            let Fill { token, stamps, epoch, .. } = fill;
+            return Ok(Claim::Nothing(Nothing { place: token, stamps, epoch }));
+        }
+        // Who waited for one that failed computes beside whoever does so now (A11).
+        let is_alone = ended.is_some_and(|ended| ended.how == Ending::Alone);
+        if want.is_shared && !fill.is_own && !is_alone {
             if left == -1 {
                 // Restored or persisted by somebody: nobody would ever end it.
                 let mut end = on("PEXPIRE", &names.token(key));
@@ -77,10 +86,39 @@ impl<L: Link> Client<L> {
                 call.run(&Batch::one(Class::Idempotent, &end)).await?;
             }
             // It may have ended in the meantime: then there is no need to wait.
-            let left = u64::try_from(left).unwrap_or(0);
-            return Ok(Claim::Held(Duration::from_millis(left)));
+            let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+            let token = place.holder.unwrap_or_default().into();
+            return Ok(Claim::Held(Held { token, left }));
         }
         Ok(Claim::Compute(fill))
+    }
+
+    /// Whether others, who came while this caller waited, have nothing too: whether nothing was written or
+    /// invalidated since the computation that had nothing began.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn is_nothing(
+        &self,
+        names: &Names,
+        key: &str,
+        nothing: &Nothing,
+    ) -> Result<bool, Error> {
+        let mut batch = Batch::new(Class::Idempotent);
+        batch.push(&on("GET", &names.token(key)));
+        for stamp in &nothing.stamps {
+            batch.push(&on("GET", &names.stamp(&stamp.tag)));
+        }
+        if nothing.epoch.is_some() {
+            batch.push(&on("GET", &names.epoch()));
+        }
+        let mut answers = self.call("claim").run(&batch).await?;
+        let place = answers.bytes()?.unwrap_or_default();
+        let same = Place::of(&place).ended == Place::of(&nothing.place).ended;
+        let is_current = has_current(&nothing.stamps, &mut answers)?;
+        let epoch = if nothing.epoch.is_some() { answers.bytes()? } else { None };
+        Ok(same && is_current && epoch.as_deref() == nothing.epoch.as_deref())
     }
 
     /// Takes the right to store away from whoever computes the entry.
@@ -157,7 +195,9 @@ impl<L: Link> Client<L> {
             Err(error) => !matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Connection),
         };
         if is_left {
-            Box::pin(call.give_back(names, key, &fill)).await;
+            // Nobody else could store it either.
+            let ending = outcome.as_ref().err().map(|_| Ending::Alone);
+            Box::pin(call.give_back(names, key, &fill, ending)).await;
         }
         outcome.map(|filled| filled == Filled::Stands)
     }
@@ -168,11 +208,37 @@ impl<L: Link> Client<L> {
     ///
     /// As [`Client::get`].
     pub async fn release(&self, names: &Names, key: &str, fill: Fill) -> Result<bool, Error> {
+        self.give_up(names, key, fill, None).await
+    }
+
+    /// Gives the right back without storing, as [`Client::release`], and tells those in other processes who
+    /// wait how the computation ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::get`].
+    pub async fn end(
+        &self,
+        names: &Names,
+        key: &str,
+        fill: Fill,
+        ending: Ending,
+    ) -> Result<bool, Error> {
+        self.give_up(names, key, fill, Some(ending)).await
+    }
+
+    async fn give_up(
+        &self,
+        names: &Names,
+        key: &str,
+        fill: Fill,
+        ending: Option<Ending>,
+    ) -> Result<bool, Error> {
         let call = self.call("release");
         let mut batch = Batch::new(Class::Idempotent);
         let token = names.token(key);
         if fill.is_own {
-            batch.script(&RELEASE, &[&token], &[&fill.token]);
+            fill.give_back(&mut batch, &token, ending);
         } else {
             batch.push(&on("GET", &token));
         }
@@ -184,7 +250,7 @@ impl<L: Link> Client<L> {
         }
         let mut answers = call.run(&batch).await?;
         let stood = fill.stands(&mut answers)?;
-        let is_current = fill.has_current_stamps(&mut answers)?;
+        let is_current = has_current(&fill.stamps, &mut answers)?;
         let epoch = if fill.epoch.is_some() { answers.bytes()? } else { None };
         Ok(stood && is_current && epoch.as_deref() == fill.epoch.as_deref())
     }
@@ -202,11 +268,12 @@ impl<L: Link> Call<'_, L> {
         let tags = distinct(want.tags);
         let failed = |fault| failure(fault, self.operation);
         let mut tries = Vec::with_capacity(1);
+        // An ending whose place is to be taken.
+        let mut over: Option<Box<[u8]>> = None;
         loop {
-            tries.push(random::token(self.operation)?);
-            let token = &tries[tries.len() - 1];
             let mut batch = Batch::new(Class::Once);
-            let fresh = self.ask_token(&mut batch, names, key, want, &tags, token)?;
+            let fresh =
+                self.ask_token(&mut batch, names, key, want, &tags, &mut tries, over.as_deref())?;
             match self.exchange(&batch).await {
                 Err(fault) if tries.len() == 1 && may_repeat(&fault, Class::Idempotent) => {
                     if self.is_over() {
@@ -215,19 +282,26 @@ impl<L: Link> Call<'_, L> {
                 }
                 Err(fault) => return Err(failed(fault)),
                 Ok((mut answers, _)) => {
-                    let mut fill = token_of(&mut answers, tries)?;
+                    answers.skip(usize::from(over.take().is_some()))?;
+                    let mut fill = token_of(&mut answers, &mut tries)?;
                     let outcome = read_claim(&mut answers, &mut fill, want, &tags, &fresh);
                     if outcome.is_err() {
-                        Box::pin(self.give_back(names, key, &fill)).await;
+                        Box::pin(self.give_back(names, key, &fill, None)).await;
                     }
                     let (left, found) = outcome?;
-                    return Ok(Claimed { fill, left, found });
+                    if fill.is_final(want) {
+                        return Ok(Claimed { fill, left, found });
+                    }
+                    over = Some(fill.token);
+                    self.check_time()?;
                 }
             }
         }
     }
 
-    /// Adds the commands of a claim; the stamps that they create.
+    /// Adds the commands of a claim, with a token of their own (A10); what they create. With `over` the
+    /// token first takes the place of this ending, and leaves it visible behind itself.
+    #[expect(clippy::too_many_arguments, reason = "all that a claim is made of")]
     fn ask_token(
         &self,
         batch: &mut Batch,
@@ -235,12 +309,22 @@ impl<L: Link> Call<'_, L> {
         key: &str,
         want: &Want<'_>,
         tags: &[&str],
-        token: &[u8],
+        tries: &mut Vec<Box<[u8]>>,
+        over: Option<&[u8]>,
     ) -> Result<Created, Error> {
         let name = names.token(key);
-        let mut take = set(&name, token, Some(want.lease.max(Duration::from_millis(1))));
+        let lease = want.lease.max(Duration::from_millis(1));
+        if let Some(ending) = over {
+            let token = [&random::token(self.operation)?, ending].concat();
+            let life = life(Some(lease));
+            batch.script(&RELEASE, &[&name], &[ending, &token, life.as_bytes()]);
+            tries.push(token.into());
+        }
+        let token = random::token(self.operation)?;
+        let mut take = set(&name, &token, Some(lease));
         take.arg("NX").arg("GET");
         batch.push(&take);
+        tries.push(token);
         batch.push(&on("PTTL", &name));
         ask(batch, &names.entry(key));
         let stamps = self.create_stamps(batch, names, tags, Some(want.lease))?;
@@ -253,10 +337,10 @@ impl<L: Link> Call<'_, L> {
     }
 
     /// Gives a token back where there is nothing to learn from it: it would end by itself.
-    async fn give_back(&self, names: &Names, key: &str, fill: &Fill) {
+    async fn give_back(&self, names: &Names, key: &str, fill: &Fill, ending: Option<Ending>) {
         if fill.is_own {
             let mut batch = Batch::new(Class::Idempotent);
-            batch.script(&RELEASE, &[names.token(key)], &[&fill.token]);
+            fill.give_back(&mut batch, &names.token(key), ending);
             drop(self.run(&batch).await);
         }
     }
@@ -316,7 +400,7 @@ impl<L: Link> Call<'_, L> {
             exchanged.map_err(|fault| failure(fault, self.operation))?;
         answers.skip(fill.stamps.len())?;
         let is_stored = answers.integer()? == 1;
-        let mut is_valid = fill.has_current_stamps(&mut answers)?;
+        let mut is_valid = has_current(&fill.stamps, &mut answers)?;
         if is_stored && is_valid && was_resent && !fill.stamps.is_empty() {
             // The scripts ran after the last look.
             is_valid = Box::pin(self.are_current(names, &fill.stamps)).await?;
@@ -339,22 +423,54 @@ impl Fill {
         Ok(answers.bytes()?.as_deref() == Some(&*self.token))
     }
 
-    /// Whether the next replies are the stamps that were read at the claim.
-    fn has_current_stamps(&self, answers: &mut Answers) -> Result<bool, Error> {
-        let mut current = Current::with_capacity(self.stamps.len());
-        for Stamp { tag, .. } in &self.stamps {
-            current.insert(tag.clone(), super::read::stamp(answers.bytes()?.as_deref()));
-        }
-        Ok(is_valid(&self.stamps, &current))
+    /// Whether this can be gone on with: it is a token, or an ending that says that there is nothing. Any
+    /// other ending has to make room.
+    fn is_final(&self, want: &Want<'_>) -> bool {
+        let place = Place::of(&self.token);
+        let Some(ended) = place.ended.filter(|_| place.holder.is_none()) else { return true };
+        want.awaited.is_some_and(|it| it.is(ended.token)) && is_nothing(&ended, self)
     }
+
+    /// Adds the command that gives the token back, if it stands. One reply: whether it did.
+    fn give_back(&self, batch: &mut Batch, key: &[u8], ending: Option<Ending>) {
+        let left = ending
+            .and_then(|how| ending::ending(how, &self.token, &self.stamps, self.epoch.as_deref()));
+        match left {
+            None => batch.script(&RELEASE, &[key], &[&self.token]),
+            Some(left) => {
+                let life = life(Some(ending::LIFE));
+                batch.script(&RELEASE, &[key], &[&self.token[..], &left, life.as_bytes()]);
+            }
+        }
+    }
+}
+
+impl Held {
+    fn is(&self, token: &[u8]) -> bool {
+        *self.token == *token
+    }
+}
+
+/// Whether a computation that began as this one did had nothing to store (A11).
+fn is_nothing(ended: &Ended<'_>, fill: &Fill) -> bool {
+    ended.how == Ending::Nothing && ended.began_with(&fill.stamps, fill.epoch.as_deref())
+}
+
+/// Whether the next replies are these stamps.
+fn has_current(stamps: &[Stamp], answers: &mut Answers) -> Result<bool, Error> {
+    let mut current = Current::with_capacity(stamps.len());
+    for Stamp { tag, .. } in stamps {
+        current.insert(tag.clone(), super::read::stamp(answers.bytes()?.as_deref()));
+    }
+    Ok(is_valid(stamps, &current))
 }
 
 /// Whose token stands now. If the first try did arrive, it is ours all the same: what follows was read
 /// after it.
-fn token_of(answers: &mut Answers, tries: Vec<Box<[u8]>>) -> Result<Fill, Error> {
+fn token_of(answers: &mut Answers, tries: &mut Vec<Box<[u8]>>) -> Result<Fill, Error> {
     let held = answers.bytes()?.map(Vec::into_boxed_slice);
     let is_own = held.as_ref().is_none_or(|held| tries.contains(held));
-    let token = held.or_else(|| tries.into_iter().next_back()).unwrap_or_default();
+    let token = held.or_else(|| tries.pop()).unwrap_or_default();
     Ok(Fill { token, is_own, stamps: Vec::new(), epoch: None })
 }
 

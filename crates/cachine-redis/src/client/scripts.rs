@@ -145,11 +145,15 @@ redis.call('UNLINK', KEYS[1])
 return 1",
 );
 
-/// `(token) token`: takes the token away if it is this one. Whether it was.
+/// `(token) token`: takes the token away if it is this one; with `new life`, puts that in its place for
+/// so many milliseconds, unless the server has no memory left. Whether it was.
 pub(super) static RELEASE: Script = Script::new(
     r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('UNLINK', KEYS[1])",
+if not ARGV[2] then return redis.call('UNLINK', KEYS[1]) end
+local set = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if set.err then return redis.call('UNLINK', KEYS[1]) end
+return 1",
 );
 
 /// `(token) token lease`: lets the token live on if it is this one. Whether it was.
@@ -157,6 +161,25 @@ pub(super) static RENEW: Script = Script::new(
     r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
+);
+
+/// `(lock, fence) holder ttl kept`: takes the lock if nobody has it; else how many milliseconds it will be
+/// held, as a number; one without an end is given one. Whoever gets it is told
+/// the fencing token, as text: the server's time in microseconds, or one more than the last. That is
+/// remembered for `kept` milliseconds, so it grows even if the clock is set back.
+pub(super) static LOCK: Script = Script::new(
+    r"
+local lock, fence = KEYS[1], KEYS[2]
+if redis.call('EXISTS', lock) == 1 then
+  if redis.call('PTTL', lock) == -1 then redis.call('PEXPIRE', lock, ARGV[2]) end
+  return redis.call('PTTL', lock)
+end
+local time, last = redis.call('TIME'), tonumber(redis.call('GET', fence) or '0')
+local token = math.max(time[1] * 1000000 + time[2], last + 1)
+local text = string.format('%.0f', token)
+redis.call('SET', lock, ARGV[1], 'PX', ARGV[2])
+redis.call('SET', fence, text, 'PX', ARGV[3])
+return text",
 );
 
 /// `(index, stamp) member life margin only`: files an entry of a life in milliseconds, or `''` for

@@ -45,7 +45,7 @@ fn who_shares_waits_for_the_holder_and_who_does_not_computes_beside() {
     let first = scene.compute("k", want());
     let other = scene.other();
     match done(other.claim(&scene.names, "k", want())).unwrap() {
-        Claim::Held(left) => assert!(left > LEASE / 2 && left <= LEASE),
+        Claim::Held(held) => assert!(held.left > LEASE / 2 && held.left <= LEASE),
         other => panic!("{other:?}"),
     }
     let alone = Want { is_shared: false, ..want() };

@@ -185,6 +185,7 @@ impl Run<'_> {
             is_shared: true,
             is_forced: true,
             lease: LEASE,
+            awaited: None,
         };
         let claim = done(self.client.claim(self.names, key, want)).unwrap();
         let Claim::Compute(right) = claim else { panic!("{claim:?}") };

@@ -112,7 +112,14 @@ pub(crate) fn compute(client: &Client<Socket>, names: &Names, key: &str, want: W
 
 /// A caller without tags that waits for others.
 pub(crate) fn want() -> Want<'static> {
-    Want { tags: &[], has_late_tags: false, is_shared: true, is_forced: false, lease: LEASE }
+    Want {
+        tags: &[],
+        has_late_tags: false,
+        is_shared: true,
+        is_forced: false,
+        lease: LEASE,
+        awaited: None,
+    }
 }
 
 /// A life without a stale window.

@@ -105,6 +105,25 @@ impl Codec {
         self.pass(operation, key, &self.serializer.write(operation, value)?)
     }
 
+    /// Whether a value is written as nothing at all, as a `None` is.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_nothing<T: Serialize + ?Sized>(
+        &self,
+        operation: &'static str,
+        value: &T,
+    ) -> bool {
+        let write = self.serializer.write(operation, value);
+        let nothing = self.serializer.write(operation, &());
+        write.is_ok_and(|written| nothing.is_ok_and(|nothing| written == nothing))
+    }
+
+    /// The value of a type that is written as nothing at all, if it has one.
+    #[cfg(feature = "redis")]
+    pub(crate) fn nothing<T: DeserializeOwned>(&self, operation: &'static str) -> Option<T> {
+        let nothing = self.serializer.write(operation, &()).ok()?;
+        self.serializer.read(operation, &nothing).ok()
+    }
+
     /// The value of what is stored under this physical key.
     pub(super) fn read<T: DeserializeOwned>(
         &self,

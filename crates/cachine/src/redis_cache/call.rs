@@ -25,7 +25,7 @@ use cachine_core::FlightId;
 use cachine_core::clock::Instant;
 use cachine_core::error::{Error, ErrorKind};
 use cachine_core::stats::Counted;
-use cachine_redis::client::{Claim, Look, Want};
+use cachine_redis::client::{Claim, Held as Holder, Look, Nothing, Want};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -99,7 +99,9 @@ enum Claimed<L: Door> {
     Unasked,
     Right(Right<L>),
     Found(Vec<u8>),
-    Held,
+    Held(Holder),
+    /// Whom this caller waited for came to nothing, which is not stored.
+    Nothing(Nothing),
 }
 
 /// What became of asking for the right to compute.
@@ -252,13 +254,15 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
         let is_nested = !Held::here().flights().is_empty();
         let mut waited = Duration::ZERO;
         let mut pause = PAUSE.0;
+        let mut awaited = None;
         let right = loop {
-            match self.claim(is_shared).await {
+            match self.claim(is_shared, awaited.clone()).await {
                 Ok(Claimed::Unasked) => break None,
                 Ok(Claimed::Right(right)) => break Some(right),
-                Ok(Claimed::Held) if !waits => return Ok(Led::Held),
-                Ok(Claimed::Held) if is_nested && waited > NESTED_WAIT => is_shared = false,
-                Ok(Claimed::Held) => {
+                Ok(Claimed::Held(_)) if !waits => return Ok(Led::Held),
+                Ok(Claimed::Held(_)) if is_nested && waited > NESTED_WAIT => is_shared = false,
+                Ok(Claimed::Held(holder)) => {
+                    awaited = Some(holder);
                     let jittered = pause.mul_f64(0.5 + fraction());
                     if self.shelf.client.link().sleep(jittered).await.is_err() {
                         break None;
@@ -275,6 +279,14 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
                     self.is_usable &= !self.is_forced;
                     self.is_forced = true;
                 }
+                Ok(Claimed::Nothing(nothing)) => match self.shelf.codec.nothing::<V>(OPERATION) {
+                    Some(value) => {
+                        self.share_nothing(lease, &nothing, &value).await;
+                        return Ok(Led::Found(value));
+                    }
+                    // To this type nothing is no value.
+                    None => is_shared = false,
+                },
                 Err(error) => {
                     self.survive(error)?;
                     break None;
@@ -292,7 +304,7 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
 
     /// Asks once. Invariant 2: what comes of it belongs to somebody, also when this is dropped while
     /// the server has the question.
-    async fn claim(&self, is_shared: bool) -> Result<Claimed<L>, Error> {
+    async fn claim(&self, is_shared: bool, awaited: Option<Holder>) -> Result<Claimed<L>, Error> {
         if !self.is_usable {
             return Ok(Claimed::Unasked);
         }
@@ -300,11 +312,15 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
         let (tags, is_forced) = (self.terms.tags.clone(), self.is_forced);
         let has_late_tags = self.terms.tags_from_result.is_some();
         L::shield(async move {
-            let want = Want { tags: &tags, has_late_tags, is_shared, is_forced, lease: LEASE };
+            // Who computes on its own waits for nobody.
+            let awaited = awaited.as_ref().filter(|_| is_shared);
+            let tags = &tags[..];
+            let want = Want { tags, has_late_tags, is_shared, is_forced, lease: LEASE, awaited };
             Ok(match shelf.space.claim(&shelf.client, &key, want).await? {
                 Claim::Compute(fill) => Claimed::Right(Right::new(&shelf, &key, fill)),
                 Claim::Found(bytes) => Claimed::Found(bytes),
-                Claim::Held(_) => Claimed::Held,
+                Claim::Held(holder) => Claimed::Held(holder),
+                Claim::Nothing(nothing) => Claimed::Nothing(nothing),
             })
         })
         .await
@@ -326,6 +342,18 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
             && let Some(value) = self.read(&bytes)
         {
             lease.settle(Outcome::Value(Arc::new(value)));
+        }
+    }
+
+    /// The same for a computation of another process that came to nothing.
+    async fn share_nothing(&self, lease: KeptLease<()>, nothing: &Nothing, value: &V) {
+        let Shelf { client, space, server, .. } = &**self.shelf;
+        server.fence(&self.physical);
+        if lease.parties() == 0 {
+            return;
+        }
+        if let Ok(true) = space.is_nothing(client, self.key, nothing).await {
+            lease.settle(Outcome::Value(Arc::new(value.clone())));
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cachine_core::FlightId;
 use cachine_core::clock::Instant;
-use cachine_redis::client::Fill;
+use cachine_redis::client::{Ending, Fill};
 
 use crate::memory::{KeptLease, Outcome};
 use crate::redis_cache::call::{Call, Keepable, OPERATION};
@@ -129,7 +129,13 @@ impl<L: Door, V: Keepable> Call<'_, L, V> {
         server.fence(&self.physical);
         let Some(fill) = right.fill.clone() else { return Kept::Fault };
         let (kept, sizes) = match to_store {
-            None => (space.release(client, self.key, fill).await, None),
+            None => {
+                // Those in other processes who wait do not take over one after the other.
+                let is_nothing = |value: &Arc<V>| codec.is_nothing(OPERATION, &**value);
+                let is_nothing = value.is_some_and(|it| !self.terms.wants(it) && is_nothing(it));
+                let ending = if is_nothing { Ending::Nothing } else { Ending::Alone };
+                (space.release(client, self.key, fill, Some(ending)).await, None)
+            }
             Some((late, written)) => {
                 let (bytes, sizes) = (written.bytes, (written.raw, written.packed));
                 let filled = space.fill(client, self.key, fill, bytes, &self.freshness, &late);
@@ -159,7 +165,7 @@ impl<L: Door> Drop for Right<L> {
         let (shelf, key) = (Arc::clone(&self.shelf), std::mem::take(&mut self.key));
         L::leave(async move {
             // Where that fails too, the lease ends on its own.
-            let _ = shelf.space.release(&shelf.client, &key, fill).await;
+            let _ = shelf.space.release(&shelf.client, &key, fill, None).await;
         });
     }
 }

@@ -57,6 +57,17 @@ impl Server {
         redis::cmd(words[0]).arg(&words[1..]).query(&mut connection).unwrap()
     }
 
+    /// How many may store what they compute, by what stands in the server.
+    pub(crate) fn rights(&self) -> usize {
+        let keys: Vec<String> = self.say(&["KEYS", "*~cachine~t:*"]);
+        let is_right = |key: &String| {
+            let place: Option<String> = self.say(&["GET", key]);
+            // What an exclamation mark begins tells how one has ended.
+            place.is_some_and(|place| !place.starts_with('!'))
+        };
+        keys.iter().filter(|key| is_right(key)).count()
+    }
+
     /// The keys that there are, without those of the library.
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = self.say(&["KEYS", "*"]);

@@ -116,8 +116,7 @@ fn a_refresh_that_fails_leaves_the_stale_value_and_is_not_tried_again_at_once() 
     };
     assert_eq!(cache.try_get_or_compute("k", &options, failing).unwrap(), Ok(1));
     is_done.recv().unwrap();
-    let rights = || server.say::<Vec<String>>(&["KEYS", "*~cachine~*"]).len();
-    while rights() > 0 {
+    while server.rights() > 0 {
         thread::yield_now(); // It is given back when the refresh has ended.
     }
     let too_early = Arc::new(AtomicU32::new(0));
