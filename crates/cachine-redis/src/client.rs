@@ -62,6 +62,7 @@ use cachine_codec::stored::Stamp;
 use cachine_core::error::{Error, ErrorKind};
 
 use crate::breaker::Breaker;
+use crate::client::lock::LostLocks;
 use crate::link::{Batch, Class, Link};
 
 pub use commands::COMMANDS;
@@ -74,6 +75,7 @@ pub struct Client<L> {
     link: L,
     timeout: Duration,
     breaker: Arc<Breaker>,
+    lost_locks: LostLocks,
 }
 
 /// What a read of an entry found, with freshness by the server's own clock.
@@ -172,7 +174,7 @@ pub struct Fill {
 impl<L: Link> Client<L> {
     /// A client whose operations take at most `timeout` each.
     pub fn new(link: L, timeout: Duration, breaker: Arc<Breaker>) -> Self {
-        Self { link, timeout, breaker }
+        Self { link, timeout, breaker, lost_locks: LostLocks::default() }
     }
 
     /// The link below.

@@ -18,6 +18,8 @@ mod fills;
 mod link;
 #[path = "client/lives.rs"]
 mod lives;
+#[path = "client/locks.rs"]
+mod locks;
 #[path = "client/model.rs"]
 mod model;
 #[path = "client/races.rs"]

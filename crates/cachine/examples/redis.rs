@@ -1,4 +1,5 @@
-//! A price list in Redis: read through by threads, counted, invalidated by a tag.
+//! A price list in Redis: read through by threads, counted, invalidated by a tag; and a lock for
+//! what only one may do.
 //!
 //! `cargo run --example redis --features redis,json`, with a Redis at `localhost:6379`; another
 //! address goes behind it: `-- redis://user:password@host:6379/0`.
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use cachine::{ReadThrough, RedisCache};
+use cachine::{LockOptions, ReadThrough, RedisCache};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -63,6 +64,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("as redis-cli sees it: GET cachine-example:product:3");
     println!("{} entries removed with their tag", cache.invalidate_tags(["prices"])?);
     assert_eq!(cache.get::<Product>("product:3")?, None);
+
+    // One report at a time, also if other processes are about to write one.
+    let report = LockOptions::new().ttl(Duration::from_secs(10)).timeout(Duration::from_secs(5));
+    let lock = cache.lock_with("report", report)?;
+    println!("the report is ours, fenced by token {}", lock.token());
+    cache.set("report", &lock.token())?;
+    lock.release()?; // Fails if somebody else may have held it meanwhile.
 
     let stats = cache.stats();
     let (hits, misses, shared) = (stats.hits, stats.misses, stats.coalesced);

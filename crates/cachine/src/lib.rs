@@ -9,6 +9,8 @@
 //!   computed behind its back ([`ReadThrough::stale_ttl`]).
 //! * **No stale write.** A value whose computation began before a `set`, a `delete`, an
 //!   invalidation of its tags or a `clear` is answered, but never stored.
+//! * **Locks that tell when they are lost.** One holder at a time, in this process or in all that
+//!   use a server; a growing token fences off what a frozen holder writes late ([`lock`]).
 //! * **Your code never runs under a lock of ours**: closures, `Clone`, `Drop`, wakers.
 //!
 //! ```
@@ -37,6 +39,7 @@
 #[cfg(any(feature = "json", feature = "msgpack"))]
 pub mod encoded;
 mod freshness;
+pub mod lock;
 pub mod memory;
 mod operations;
 pub mod read_through;
@@ -44,6 +47,7 @@ pub mod read_through;
 pub mod redis_cache;
 #[cfg(feature = "redis")]
 pub mod space;
+mod timetable;
 mod view;
 
 #[cfg(feature = "compress")]
@@ -60,12 +64,13 @@ pub use cachine_redis as redis;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 pub use encoded::{EncodedCache, Serializer};
 pub use freshness::Freshness;
+pub use lock::{Lock, LockOptions};
 pub use memory::{Counter, InMemoryCache, SetOptions};
 pub use read_through::ReadThrough;
 #[cfg(all(feature = "tokio", any(feature = "json", feature = "msgpack")))]
-pub use redis_cache::AsyncRedisCache;
+pub use redis_cache::{AsyncRedisCache, AsyncRedisLock};
 #[cfg(all(feature = "redis", any(feature = "json", feature = "msgpack")))]
-pub use redis_cache::RedisCache;
+pub use redis_cache::{RedisCache, RedisLock};
 pub use view::{Value, View};
 
 /// The Rust of the README, compiled and run with the documentation's own examples.

@@ -236,6 +236,85 @@ macro_rules! operations {
             self.view().invalidate_tags(&$crate::operations::names(tags))
         }
 
+        /// Takes a lock, waiting for it without end: from then on nobody else of this process holds
+        /// the lock of this name, until what is returned is released or dropped. Who came first
+        /// gets it first, threads and tasks alike.
+        ///
+        /// A name is the namespace's own, as a key is; an entry of the same name is something else.
+        /// Asked again by its holder it waits for itself: see [`lock`](crate::lock).
+        ///
+        /// ```
+        /// let cache = cachine::InMemoryCache::<u64>::new();
+        /// std::thread::scope(|scope| {
+        ///     for _ in 0..4 {
+        ///         scope.spawn(|| {
+        ///             let _lock = cache.lock("sum")?;
+        ///             // Read, think, write: nobody does so at the same time.
+        ///             let sum = cache.get("sum")?.unwrap_or(0);
+        ///             cache.set("sum", sum + 1)
+        ///         });
+        ///     }
+        /// });
+        /// assert_eq!(cache.get("sum")?, Some(4));
+        /// # Ok::<_, cachine::Error>(())
+        /// ```
+        ///
+        /// # Errors
+        ///
+        /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), also when the cache was closed while
+        /// this waited; [`ErrorKind::InvalidKey`](crate::ErrorKind::InvalidKey) for a name that can't
+        /// be a key.
+        pub fn lock(&self, name: &str) -> Result<$crate::Lock, $crate::Error> {
+            self.lock_with(name, $crate::LockOptions::new())
+        }
+
+        /// Takes a lock as [`LockOptions`](crate::LockOptions) say; otherwise as
+        /// [`lock`](Self::lock).
+        ///
+        /// # Errors
+        ///
+        /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) where it was not free within the
+        /// timeout; [`ErrorKind::Config`](crate::ErrorKind::Config) for a ttl of zero. Otherwise as
+        /// [`lock`](Self::lock).
+        pub fn lock_with(
+            &self,
+            name: &str,
+            options: $crate::LockOptions,
+        ) -> Result<$crate::Lock, $crate::Error> {
+            $crate::lock::take(self.view(), name, options)
+        }
+
+        /// As [`lock`](Self::lock), for a task: it waits by awaiting, in whatever runtime. A future
+        /// that is dropped leaves the line.
+        ///
+        /// ```
+        /// # pollster::block_on(async {
+        /// let cache = cachine::InMemoryCache::<u64>::new();
+        /// let lock = cache.lock_async("sum").await?;
+        /// assert!(!lock.is_lost());
+        /// # Ok::<_, cachine::Error>(()) }).unwrap();
+        /// ```
+        ///
+        /// # Errors
+        ///
+        /// As [`lock`](Self::lock).
+        pub async fn lock_async(&self, name: &str) -> Result<$crate::Lock, $crate::Error> {
+            self.lock_with_async(name, $crate::LockOptions::new()).await
+        }
+
+        /// As [`lock_with`](Self::lock_with), for a task.
+        ///
+        /// # Errors
+        ///
+        /// As [`lock_with`](Self::lock_with).
+        pub async fn lock_with_async(
+            &self,
+            name: &str,
+            options: $crate::LockOptions,
+        ) -> Result<$crate::Lock, $crate::Error> {
+            $crate::lock::take_async(self.view(), name, options).await
+        }
+
         /// Looks whether the store answers, and how fast.
         ///
         /// # Errors

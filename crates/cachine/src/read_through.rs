@@ -30,6 +30,7 @@ use cachine_core::error::Error;
 
 use crate::freshness::Freshness;
 
+pub(crate) use blocking::Parked;
 #[cfg(any(feature = "json", feature = "msgpack"))]
 pub(crate) use blocking::read;
 #[cfg(any(feature = "json", feature = "msgpack"))]

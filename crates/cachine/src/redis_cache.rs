@@ -23,10 +23,26 @@
 //!
 //! Needs the feature `redis`, and `json` or `msgpack`; `compress`, `encrypt` and `tls` add to it.
 
+/// An operation of a cache for tasks.
+#[cfg(feature = "tokio")]
+macro_rules! awaited {
+    ($operation:expr) => {
+        $operation.await
+    };
+}
+
+/// An operation of a cache for threads.
+macro_rules! finished {
+    ($operation:expr) => {
+        run($operation)
+    };
+}
+
 mod builder;
 mod call;
 mod compute;
 mod door;
+mod lock;
 mod operations;
 mod read_through;
 mod refreshes;
@@ -54,6 +70,9 @@ use crate::redis_cache::shelf::Shelf;
 pub use builder::Builder;
 #[cfg(feature = "tls")]
 pub use cachine_redis::settings::Tls;
+#[cfg(feature = "tokio")]
+pub use lock::AsyncRedisLock;
+pub use lock::RedisLock;
 
 /// A cache in a Redis server, for threads.
 ///
@@ -106,21 +125,6 @@ pub struct AsyncRedisCache {
     shelf: Arc<Shelf<Multiplexed>>,
 }
 
-/// An operation of a cache for tasks.
-#[cfg(feature = "tokio")]
-macro_rules! awaited {
-    ($operation:expr) => {
-        $operation.await
-    };
-}
-
-/// An operation of a cache for threads.
-macro_rules! finished {
-    ($operation:expr) => {
-        run($operation)
-    };
-}
-
 impl RedisCache {
     /// The options of a new cache.
     ///
@@ -140,7 +144,7 @@ impl RedisCache {
         Builder::new()
     }
 
-    redis_operations!([] finished);
+    redis_operations!([] finished, RedisLock);
 }
 
 #[cfg(feature = "tokio")]
@@ -150,7 +154,7 @@ impl AsyncRedisCache {
         Builder::new()
     }
 
-    redis_operations!([async] awaited);
+    redis_operations!([async] awaited, AsyncRedisLock);
 }
 
 impl Builder<RedisCache> {

@@ -14,6 +14,8 @@ mod failing;
 mod fences;
 #[path = "redis/flights.rs"]
 mod flights;
+#[path = "redis/locks.rs"]
+mod locks;
 #[path = "redis/operations.rs"]
 mod operations;
 #[path = "redis/proxy.rs"]

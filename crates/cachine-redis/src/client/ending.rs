@@ -3,7 +3,7 @@
 //!
 //! Without it they would take over one after the other: ten processes that wait for a function that
 //! fails after a second would fail after one to ten seconds. So a token that is given back after an error
-//! becomes an *ending* for a moment, which tells them to compute side by side; and one after a `None` that
+//! becomes an *ending* for a few seconds, which tells them to compute side by side; and one after a `None` that
 //! is not stored lets them have it.
 //!
 //! | what stands in the place of a token | is |
@@ -25,8 +25,6 @@ use cachine_codec::stored::Stamp;
 const TOKEN: usize = 32;
 /// The length of a digest.
 const DIGEST: usize = 16;
-/// How long an ending stands: longer than those who wait pause between two looks.
-pub(super) const LIFE: Duration = Duration::from_secs(1);
 
 /// How a computation ended whose result is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +34,17 @@ pub enum Ending {
     Alone,
     /// With nothing (`None`), which is not stored: whoever waited has nothing too.
     Nothing,
+}
+
+impl Ending {
+    /// How long it stands: longer than those who wait pause between two looks. Those who compute side by
+    /// side also tell by it, when they are done, that nothing was written meanwhile.
+    pub(super) const fn life(self) -> Duration {
+        match self {
+            Self::Alone => Duration::from_secs(5),
+            Self::Nothing => Duration::from_secs(1),
+        }
+    }
 }
 
 /// What stands in the place of a token, taken apart.

@@ -420,7 +420,10 @@ impl Fill {
         if self.is_own {
             return Ok(answers.integer()? == 1);
         }
-        Ok(answers.bytes()?.as_deref() == Some(&*self.token))
+        let now = answers.bytes()?.unwrap_or_default();
+        // Its owner may have ended meanwhile, as long as nothing was written.
+        let ended = Place::of(&now).ended.map(|ended| ended.token);
+        Ok(*now == *self.token || ended.is_some() && ended == Place::of(&self.token).holder)
     }
 
     /// Whether this can be gone on with: it is a token, or an ending that says that there is nothing. Any
@@ -433,12 +436,13 @@ impl Fill {
 
     /// Adds the command that gives the token back, if it stands. One reply: whether it did.
     fn give_back(&self, batch: &mut Batch, key: &[u8], ending: Option<Ending>) {
-        let left = ending
-            .and_then(|how| ending::ending(how, &self.token, &self.stamps, self.epoch.as_deref()));
+        let left = ending.and_then(|how| {
+            let left = ending::ending(how, &self.token, &self.stamps, self.epoch.as_deref())?;
+            Some((left, life(Some(how.life()))))
+        });
         match left {
             None => batch.script(&RELEASE, &[key], &[&self.token]),
-            Some(left) => {
-                let life = life(Some(ending::LIFE));
+            Some((left, life)) => {
                 batch.script(&RELEASE, &[key], &[&self.token[..], &left, life.as_bytes()]);
             }
         }

@@ -9,6 +9,7 @@
 //! This is one lock in one server, not Redlock: a failover to a replica that had not heard of it yet may
 //! give it away twice. The tokens tell.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cachine_core::error::Error;
@@ -52,8 +53,8 @@ impl Hold {
 }
 
 impl<L: Link> Client<L> {
-    /// Takes a lock for `ttl`, if nobody has it. A try whose answer was lost gives back what it may have
-    /// taken.
+    /// Takes a lock for `ttl`, if nobody has it. What a try may have taken whose
+    /// answer was lost is given back, by the next try if the server did not answer at all.
     ///
     /// # Errors
     ///
@@ -65,13 +66,26 @@ impl<L: Link> Client<L> {
         let lives =
             [ttl, ttl.saturating_add(REMEMBERED)].map(milliseconds).map(|it| it.to_string());
         let mut batch = Batch::new(Class::Once);
+        let lost = self.lost_locks.take();
+        for Lost { lock, holder } in &lost {
+            batch.script(&RELEASE, &[lock], &[holder]);
+        }
         batch.script(&LOCK, &keys, &[&holder[..], lives[0].as_bytes(), lives[1].as_bytes()]);
-        let answer = match call.exchange(&batch).await {
-            Ok((mut answers, _)) => answers.value()?,
+        let outcome = call.exchange(&batch).await;
+        let answer = match outcome {
+            Ok((mut answers, _)) => {
+                // What they answer does not matter: each was there, or it was not.
+                for _ in &lost {
+                    drop(answers.value());
+                }
+                answers.value()?
+            }
             Err(fault) => {
-                // If it did arrive, everybody would wait for its end.
-                if fault.sent == Sent::Maybe && !call.is_over() {
-                    Box::pin(call.give_lock_back(&keys[0], &holder)).await;
+                let sent = fault.sent;
+                self.lost_locks.add(lost);
+                if sent == Sent::Maybe {
+                    let [lock, _] = keys;
+                    Box::pin(call.give_lock_back(Lost { lock, holder })).await;
                 }
                 return Err(failure(fault, call.operation));
             }
@@ -125,10 +139,48 @@ impl<L: Link> Client<L> {
 }
 
 impl<L: Link> Call<'_, L> {
-    async fn give_lock_back(&self, lock: &[u8], holder: &[u8]) {
-        let mut batch = Batch::new(Class::Idempotent);
-        batch.script(&RELEASE, &[lock], &[holder]);
-        drop(self.run(&batch).await);
+    /// Gives back what a try may have taken whose answer was lost: now if there is time, else with the next
+    /// try of anybody here. Everybody would wait for its end.
+    async fn give_lock_back(&self, lost: Lost) {
+        let mut is_back = false;
+        if !self.is_over() {
+            let mut batch = Batch::new(Class::Idempotent);
+            batch.script(&RELEASE, &[&lost.lock], &[&lost.holder]);
+            is_back = self.run(&batch).await.is_ok();
+        }
+        if !is_back {
+            self.client.lost_locks.add(vec![lost]);
+        }
+    }
+}
+
+/// A lock that was perhaps taken by a try whose answer was lost.
+#[derive(Debug)]
+pub(super) struct Lost {
+    lock: Vec<u8>,
+    holder: Box<[u8]>,
+}
+
+/// Those that are still to be given back.
+#[derive(Debug, Default)]
+pub(super) struct LostLocks(Mutex<Vec<Lost>>);
+
+impl LostLocks {
+    /// More are not remembered: they end by themselves.
+    const MOST: usize = 100;
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Lost>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<Lost> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn add(&self, mut more: Vec<Lost>) {
+        let mut lost = self.lock();
+        lost.append(&mut more);
+        lost.truncate(Self::MOST);
     }
 }
 

@@ -42,6 +42,27 @@ fn all_who_waited_for_one_that_failed_compute_at_once() {
 }
 
 #[test]
+fn of_those_who_compute_side_by_side_each_knows_whether_something_was_written() {
+    for is_written in [false, true] {
+        let scene = Scene::new();
+        let fill = scene.compute("k", want());
+        let [one, two, three] = [(); 3].map(|()| scene.held(want()));
+        assert!(scene.end(fill, Ending::Alone));
+        let beside = |held| scene.compute("k", Want { awaited: Some(held), ..want() });
+        let (own, second, third) = (beside(&one), beside(&two), beside(&three));
+        if is_written {
+            done(scene.client.delete(&scene.names, "k")).unwrap();
+        }
+        // The owner of the token is done first, then somebody new comes, and then the others are done.
+        assert_eq!(scene.end(own, Ending::Alone), !is_written);
+        assert_eq!(scene.end(second, Ending::Alone), !is_written);
+        let newcomer = scene.compute("k", want());
+        assert_eq!(scene.end(third, Ending::Alone), !is_written);
+        assert!(scene.end(newcomer, Ending::Alone));
+    }
+}
+
+#[test]
 fn who_did_not_wait_for_an_ending_computes_as_if_there_was_none() {
     for ending in [Ending::Alone, Ending::Nothing] {
         let scene = Scene::new();
@@ -119,7 +140,7 @@ fn nothing_is_out_of_date_after_whatever_was_written_or_invalidated() {
 }
 
 #[test]
-fn an_ending_is_gone_in_a_second_and_costs_one_trip_more_for_who_takes_its_place() {
+fn an_ending_is_gone_in_seconds_and_costs_one_trip_more_for_who_takes_its_place() {
     let scene = Scene::new();
     let take = || {
         let fill = scene.compute("k", want());
@@ -127,7 +148,7 @@ fn an_ending_is_gone_in_a_second_and_costs_one_trip_more_for_who_takes_its_place
     };
     take();
     let left = scene.pttl(&scene.names.token("k"));
-    assert!((1..=1000).contains(&left), "{left}");
+    assert!((1..=5000).contains(&left), "{left}");
     scene.client.link().trips();
     take();
     assert_eq!(scene.client.link().trips(), 3, "claim, take the place, give it back");

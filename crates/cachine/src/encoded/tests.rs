@@ -12,7 +12,7 @@ use cachine_core::policy::Eviction;
 use serde::Deserialize;
 
 use super::*;
-use crate::{Algorithm, ReadThrough, Stats, generate_key};
+use crate::{Algorithm, LockOptions, ReadThrough, Stats, generate_key};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -193,4 +193,19 @@ fn tags_and_namespaces_work_as_with_other_values() {
     assert_eq!((store.len(), store.clear().unwrap_err().kind()), (1, ErrorKind::Config));
     store.clear_all().unwrap();
     assert!(store.is_empty() && store.ping_ok());
+}
+
+#[test]
+fn handles_of_one_cache_share_its_locks() {
+    let (cache, _) = cache();
+    let lock = cache.lock("a").unwrap();
+    let once = LockOptions::new().timeout(Duration::ZERO);
+    let compressed = cache.compressed(Compression::new(Algorithm::Zlib));
+    for other in [&cache.clone(), &cache.measured(), &compressed, &cache.encrypted(encryption())] {
+        assert_eq!(other.lock_with("a", once).unwrap_err().kind(), ErrorKind::Timeout);
+        let refused = pollster::block_on(other.lock_with_async("a", once));
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Timeout);
+    }
+    lock.release().unwrap();
+    assert!(pollster::block_on(compressed.lock_async("a")).unwrap().token() > 0);
 }

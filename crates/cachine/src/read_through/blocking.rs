@@ -179,7 +179,7 @@ where
 }
 
 /// Wakes a thread that waits.
-struct Parked(Thread);
+pub(crate) struct Parked(pub(crate) Thread);
 
 impl Wake for Parked {
     fn wake(self: Arc<Self>) {

@@ -8,20 +8,26 @@ use std::fmt;
 use std::pin::pin;
 
 use cachine_core::FlightId;
-use cachine_core::clock::Clock;
+use cachine_core::clock::{Clock, Instant};
 use cachine_core::error::{Error, ErrorKind};
+use cachine_core::locks::Turn;
 use cachine_redis::blocking::Blocking;
 use cachine_redis::link::{Link, finish};
 use cachine_redis::settings::Settings;
 
-use crate::memory::KeptWait;
+use crate::lock;
+use crate::memory::{Kept, KeptWait};
 use crate::read_through::{block, held};
 use crate::redis_cache::renewal::{self, Renewal};
+use crate::timetable::Listed;
 
 /// A link, and how the callers of its cache live.
 pub(super) trait Door: Link + fmt::Debug + Sized {
-    /// Renews a right until it is dropped.
-    type Renewing: Send;
+    /// Renews something until it is dropped.
+    type Renewing: Send + Sync;
+
+    /// Where work goes that nobody waits for.
+    type Home: Send + Sync;
 
     /// A link that has not touched the network.
     fn open(settings: Settings) -> Self;
@@ -37,7 +43,13 @@ pub(super) trait Door: Link + fmt::Debug + Sized {
         wait: &KeptWait<()>,
     ) -> impl Future<Output = Option<Result<V, E>>> + Send;
 
-    /// Renews a right in the background.
+    /// Waits until a turn is first, or a time has come; whether it is first.
+    fn wait_turn(
+        turn: &Turn<Kept<()>>,
+        until: Option<Instant>,
+    ) -> impl Future<Output = bool> + Send;
+
+    /// Renews something in the background.
     fn renew(renewal: Renewal<Self>) -> Self::Renewing;
 
     /// Does work that goes on when its caller is dropped.
@@ -47,6 +59,12 @@ pub(super) trait Door: Link + fmt::Debug + Sized {
 
     /// Does work that somebody has no time to wait for, who is being dropped.
     fn leave(work: impl Future<Output = ()> + Send + 'static);
+
+    /// Where the caller is at home, for [`leave_at`](Self::leave_at).
+    fn home() -> Self::Home;
+
+    /// The same as [`leave`](Self::leave), of somebody who may be dropped far from home.
+    fn leave_at(home: &Self::Home, work: impl Future<Output = ()> + Send + 'static);
 }
 
 /// Runs an operation over a link that never waits outside of its poll.
@@ -58,7 +76,8 @@ pub(super) fn run<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, 
 }
 
 impl Door for Blocking {
-    type Renewing = renewal::Listed;
+    type Renewing = Listed;
+    type Home = ();
 
     fn open(settings: Settings) -> Self {
         Self::new(settings, Clock::System)
@@ -78,8 +97,13 @@ impl Door for Blocking {
         block(wait)
     }
 
-    fn renew(renewal: Renewal<Self>) -> renewal::Listed {
-        renewal::enlist(move || run(async { Ok(renewal.once().await) }).unwrap_or(false))
+    async fn wait_turn(turn: &Turn<Kept<()>>, until: Option<Instant>) -> bool {
+        lock::block(turn, until)
+    }
+
+    fn renew(renewal: Renewal<Self>) -> Listed {
+        let every = renewal.every();
+        renewal::enlist(every, move || run(async { Ok(renewal.once().await) }).unwrap_or(false))
     }
 
     fn shield<T: Send + 'static>(
@@ -91,5 +115,11 @@ impl Door for Blocking {
     fn leave(work: impl Future<Output = ()> + Send + 'static) {
         // It takes no longer than a call may, and there is nobody else to do it.
         let _ = finish(work);
+    }
+
+    fn home() {}
+
+    fn leave_at((): &(), work: impl Future<Output = ()> + Send + 'static) {
+        Self::leave(work);
     }
 }

@@ -3,9 +3,10 @@
 //! What they do is said in `shelf`. The two caches differ in one word, `async`; a macro, so that they
 //! can't differ in anything else.
 
-/// Stands in the `impl` of a cache that has `shelf` and `of(shelf)`: `[async] awaited` or `[] run`.
+/// Stands in the `impl` of a cache that has `shelf` and `of(shelf)`: `[async] awaited` or
+/// `[] finished`, and the lock that it hands out.
 macro_rules! redis_operations {
-    ([$($async:tt)?] $run:ident) => {
+    ([$($async:tt)?] $run:ident, $lock:ident) => {
         /// The value of a key, fresh or stale; `None` where there is none.
         ///
         /// # Errors
@@ -273,6 +274,46 @@ macro_rules! redis_operations {
         /// As [`exists`](Self::exists), but for keys.
         pub $($async)? fn clear_all(&self) -> Result<(), Error> {
             $run!(self.shelf.clear_all())
+        }
+
+        /// Takes a lock, waiting for it without end: from then on nobody else who uses this server
+        /// holds the lock of this name, until what is returned is released or dropped.
+        ///
+        /// Threads and tasks of this process, of all its caches on this database, get it in the
+        /// order in which they came; processes in any order. While it is held it is renewed in the
+        /// background. When it can't be for its [`ttl`](crate::LockOptions::ttl), 30 seconds unless
+        /// said otherwise, it ends and somebody else gets it: what to do about that is said in
+        /// [`lock`](crate::lock). A future that is dropped before it has the lock leaves the line,
+        /// and gives back what it was just getting.
+        ///
+        /// This is one lock in one server: a failover to a replica that had not heard of it may
+        /// give it away twice. A name is the namespace's own, as a key is; `clear` ends no lock.
+        /// Release locks before you close the cache that was built: what is held then ends with
+        /// its ttl.
+        ///
+        /// # Errors
+        ///
+        /// As [`exists`](Self::exists), for a name that can't be a key too; a server that does not
+        /// answer is not waited for longer than the timeout of the cache.
+        pub $($async)? fn lock(&self, name: &str) -> Result<$lock, Error> {
+            let options = $crate::LockOptions::new();
+            $run!(self.shelf.lock(name, options)).map($lock::new)
+        }
+
+        /// Takes a lock as [`LockOptions`](crate::LockOptions) say; otherwise as
+        /// [`lock`](Self::lock).
+        ///
+        /// # Errors
+        ///
+        /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) where it was not free within the
+        /// timeout; [`ErrorKind::Config`](crate::ErrorKind::Config) for a ttl of zero. Otherwise as
+        /// [`lock`](Self::lock).
+        pub $($async)? fn lock_with(
+            &self,
+            name: &str,
+            options: $crate::LockOptions,
+        ) -> Result<$lock, Error> {
+            $run!(self.shelf.lock(name, options)).map($lock::new)
         }
 
         /// Looks whether the server answers, and how fast.

@@ -1,9 +1,9 @@
 //! What all caches of this process share that use one database of one server: the computations
-//! under way, and which keys are being refreshed.
+//! under way, who waits for a lock, and which keys are being refreshed.
 //!
 //! Two caches of one database know the same keys, so a program that builds one in each of its
 //! modules still computes once. The computations are those of an engine of its own, which never
-//! keeps an entry: it lends its leases and waits, nothing else.
+//! keeps an entry: it lends its leases, its waits and its turns, nothing else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use cachine_core::FlightId;
 use cachine_core::clock::Clock;
 use cachine_core::key::Namespace;
+use cachine_core::locks::Turn;
 use cachine_core::stats::{Counters, Tally};
 use cachine_core::store::{Ask, Bounds, Step, Store};
 use cachine_redis::breaker::Breaker;
@@ -74,6 +75,11 @@ impl Server {
             Step::Wait(wait) => Begun::Wait(wait),
             Step::Hit(()) | Step::Stale((), _) => unreachable!("nothing is ever stored here"),
         }
+    }
+
+    /// Stands in line for a lock: whoever is first may ask the server for it.
+    pub(super) fn turn(&self, name: &[u8]) -> Turn<Kept<()>> {
+        self.flights.turn(name)
     }
 
     /// From now on nobody joins a computation of this key that began before.
