@@ -11,7 +11,7 @@ def _in_child() -> None:
     _core.forget_connections()
     _refresh.forget()
     _read_through.leaders.clear()
-    for name in ("cachine._remote", "cachine._renewal"):
+    for name in ("cachine._remote", "cachine._renewal", "cachine._turns"):
         module = sys.modules.get(name)
         if module is not None:
             module.forget()

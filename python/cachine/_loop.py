@@ -286,17 +286,20 @@ class Links:
             if lost is not None and future.done() and not future.cancelled():
                 if future.exception() is None:
                     lost(future.result())
+            with contextlib.suppress(RuntimeError):  # The loop was closed.
+                future.cancel()  # For a coroutine that is closed: nobody waits for it any more.
             raise
 
-    def tell(self, method: Callable[..., Any], *arguments: Any) -> None:
-        """Begin an operation whose end nobody waits for."""
+    def tell(self, method: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any] | None:
+        """Begin an operation whose end nobody waits for; its future, None when this is closed."""
         loop = get_running_loop()
         if self.closed:
-            return
+            return None
         future = loop.create_future()
         future.add_done_callback(_heard)
         driver = self.driver(loop)
         driver.run(method(*arguments, at=(driver, future)))
+        return future
 
     def forget(self, driver: Driver) -> None:
         """Make a new driver for that loop the next time."""

@@ -1,59 +1,104 @@
-"""Keeps the right to store a value alive while its function runs.
+"""Keeps what a process has in a server alive while it is used: the right to store a value, a lock.
 
-The right is a lease of a few seconds in the server, so that a process that dies leaves nothing
-behind; whoever computes longer renews it at a third of its time, for five minutes at most. For
-threads one daemon thread does it for the whole process, for tasks a timer of their loop.
+It is there for some seconds, so that a process that dies leaves nothing behind; who uses it longer
+renews it at a third of its time. For threads one daemon thread does it for the whole process, for
+tasks a timer of their loop.
 
-Both know what they renew only weakly: a computation that is torn away in the middle of anything,
-by a signal between two lines, takes its renewal with it.
+Both know who uses it only weakly: a computation that is torn away in the middle of anything, by a
+signal between two lines, takes its renewal with it.
 """
 
 from __future__ import annotations
 
 from _thread import allocate_lock
 from collections import deque
+from functools import partial
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
     from threading import Thread
 
     from cachine._core import Call, Filler, FillToken
 
-#: Seconds between two renewals: a third of the lease.
+#: Seconds between two renewals of a right to store: a third of the lease.
 PERIOD = 5.0 / 3
-#: Seconds after which a right is no longer renewed: whoever computes for so long may be stuck.
+#: Seconds after which such a right is no longer renewed: whoever computes for so long may be stuck.
 MAX_HOLD = 300.0
 #: The thread ends after so many seconds without work.
 IDLE = 10.0
+#: So many rights may come before the thread looks at them, where none is to be renewed soon.
+UNSEEN = 64
+
+
+class Right:
+    """Something in a server that ends unless it is renewed.
+
+    Args:
+        renew: asks the server, with the arguments; whether it was still there.
+        period: seconds between two renewals.
+        longest: seconds after which it is no longer renewed.
+    """
+
+    __slots__ = ("arguments", "is_over", "longest", "period", "renew")
+
+    def __init__(
+        self,
+        renew: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        period: float,
+        longest: float = inf,
+    ) -> None:
+        self.renew = renew
+        self.arguments = arguments
+        self.period = period
+        self.longest = longest
+        #: Whether it is not used any more.
+        self.is_over = False
+
+    def begin(self) -> int | None:
+        """The time at which a renewal begins; None when there is nothing to renew any more."""
+        return 0
+
+    def answered(self, stands: bool, began: int) -> None:
+        """What the server said to the renewal that began at a time."""
+
+    def dropped(self) -> None:
+        """Who used it is gone without a word; on the thread that renews."""
 
 
 class _Held:
-    """One right that is being renewed."""
+    """One right that is being renewed, for a thread; whoever uses it holds this."""
 
-    __slots__ = ("__weakref__", "call", "due", "filler", "is_over", "since", "token")
+    __slots__ = ("__weakref__", "due", "right", "since")
 
-    def __init__(self, filler: Filler, call: Call, token: FillToken) -> None:
-        self.filler = filler
-        self.call = call
-        self.token = token
+    def __init__(self, right: Right) -> None:
+        self.right = right
         self.since = monotonic()
-        self.due = self.since + PERIOD
-        self.is_over = False
+        self.due = self.since + right.period
 
     def renew(self) -> bool:
         """Renew it; whether it is to be renewed again."""
+        right = self.right
+        began = right.begin()
+        if began is None:
+            return False
         try:
-            stands = self.filler.renew(self.call, self.token)
+            stands = bool(right.renew(*right.arguments))
         except Exception:
             stands = True  # The next attempt may reach the server.
-        self.due = monotonic() + PERIOD
-        return bool(stands) and not self.is_over and self.due - self.since < MAX_HOLD
+        else:
+            right.answered(stands, began)
+        self.due = monotonic() + right.period
+        return stands and not right.is_over and self.due - self.since < right.longest
 
     def end(self) -> None:
-        """The function has ended."""
-        self.is_over = True
+        """It is not used any more."""
+        self.right.is_over = True
 
 
 class _Thread:
@@ -64,11 +109,38 @@ class _Thread:
 
     def __init__(self) -> None:
         #: What has come and the thread has not seen yet.
-        self.new: deque[ref[_Held]] = deque()
+        self.new: deque[tuple[ref[_Held], Right]] = deque()
+        #: What it is to do at once.
+        self.jobs: deque[Callable[[], object]] = deque()
         self.thread: Thread | None = None
+        #: Open while there is something to see.
+        self.gate = allocate_lock()
+        self.gate.acquire()
+        #: When it looks around by itself.
+        self.until = inf
 
     def add(self, held: _Held) -> None:
-        self.new.append(ref(held))
+        self.new.append((ref(held, partial(self.gone, held.right)), held.right))
+        self.start()
+        if held.due < self.until or len(self.new) > UNSEEN:
+            self.wake()
+
+    def tell(self, job: Callable[[], object]) -> None:
+        self.jobs.append(job)
+        self.start()
+        self.wake()
+
+    def gone(self, right: Right, _: object) -> None:
+        if not right.is_over:
+            self.wake()
+
+    def wake(self) -> None:
+        try:
+            self.gate.release()
+        except RuntimeError:
+            pass  # It is open.
+
+    def start(self) -> None:
         thread = self.thread
         if thread is None or not thread.is_alive():
             from threading import Thread  # Late: slow to import, and rarely needed.
@@ -81,41 +153,81 @@ class _Thread:
                 self.thread = None  # The interpreter is about to exit.
 
     def _work(self) -> None:
-        gate = allocate_lock()
-        gate.acquire()
-        idle = 0.0
-        mine: list[ref[_Held]] = []
+        mine: list[tuple[ref[_Held], Right]] = []
         while True:
-            gate.acquire(timeout=PERIOD / 4)
-            while self.new:
-                mine.append(self.new.popleft())
-            mine = [each for each in mine if _lives(each)]
-            idle = 0.0 if mine else idle + PERIOD / 4
-            if idle > IDLE:
-                self.thread = None
-                if not self.new:
-                    return
-            for each in mine:
-                held = each()
-                if held is not None and not held.is_over and held.due <= monotonic():
-                    if not held.renew():
-                        held.end()
-                del held
+            self.until = inf  # What comes from here on opens the gate.
+            for job in _emptied(self.jobs):
+                _try(job)
+            mine += _emptied(self.new)
+            mine = [each for each in mine if _is_used(*each)]
+            pause = min(min((_renewed(held) for held, _ in mine), default=IDLE), IDLE)
+            self.until = monotonic() + pause
+            if self.new or self.gate.acquire(timeout=pause) or mine:
+                continue
+            self.thread = None
+            if not self.new and not self.jobs:
+                return
+
+
+def _emptied(queue: deque[Any]) -> list[Any]:
+    found: list[Any] = []
+    try:
+        while True:
+            found.append(queue.popleft())
+    except IndexError:
+        return found
+
+
+def _try(job: Callable[[], object]) -> None:
+    try:
+        job()
+    except Exception:
+        pass  # What it was to end ends by itself.
 
 
 def _lives(reference: ref[_Held]) -> bool:
     held = reference()
-    return held is not None and not held.is_over
+    return held is not None and not held.right.is_over
+
+
+def _is_used(reference: ref[_Held], right: Right) -> bool:
+    if _lives(reference):
+        return True
+    if not right.is_over:
+        right.is_over = True
+        _try(right.dropped)
+    return False
+
+
+def _renewed(reference: ref[_Held]) -> float:
+    """Renew a right if it is time; the seconds until it is to be renewed next."""
+    held = reference()
+    if held is None or held.right.is_over:
+        return 0.0
+    if held.due <= monotonic() and not held.renew():
+        held.end()
+        return 0.0
+    return max(0.0, held.due - monotonic())
 
 
 _thread = _Thread()
 
 
-def on_thread(filler: Filler, call: Call, token: FillToken) -> _Held:
+def keep(right: Right) -> _Held:
     """Renew a right from the thread of this process until it is ended."""
-    held = _Held(filler, call, token)
+    held = _Held(right)
     _thread.add(held)
     return held
+
+
+def tell(job: Callable[[], object]) -> None:
+    """Let the thread do something that nobody waits for."""
+    _thread.tell(job)
+
+
+def on_thread(filler: Filler, call: Call, token: FillToken) -> _Held:
+    """Renew the right to store a value, for a thread."""
+    return keep(Right(filler.renew, (call, token), PERIOD, MAX_HOLD))
 
 
 def forget() -> None:
@@ -125,23 +237,34 @@ def forget() -> None:
 
 
 class _HeldByLoop:
-    """One right that a timer of an event loop renews."""
+    """One right that a timer of an event loop renews; whoever uses it holds this."""
 
-    def __init__(self, links: Any, filler: Filler, call: Call, token: FillToken) -> None:
+    def __init__(self, links: Any, right: Right) -> None:
         from asyncio import get_running_loop
 
         self.links = links
-        self.renewal = (filler.renew, call, token)
+        self.right = right
         self.loop = get_running_loop()
         self.since = monotonic()
-        self.timer = self.loop.call_later(PERIOD, _renew, ref(self))
+        self.timer = self.loop.call_later(right.period, _renew, ref(self))
 
     def renew(self) -> None:
-        self.links.tell(*self.renewal)
-        if monotonic() - self.since < MAX_HOLD:
-            self.timer = self.loop.call_later(PERIOD, _renew, ref(self))
+        right = self.right
+        began = right.begin()
+        if right.is_over or began is None:
+            return
+        try:
+            told = self.links.tell(right.renew, *right.arguments)
+        except Exception:
+            told = None  # The next attempt may reach the server.
+        if told is not None:
+            told.add_done_callback(partial(_answered, ref(self), began))
+        if monotonic() - self.since < right.longest:
+            self.timer = self.loop.call_later(right.period, _renew, ref(self))
 
     def end(self) -> None:
+        """It is not used any more."""
+        self.right.is_over = True
         self.timer.cancel()
 
 
@@ -151,6 +274,20 @@ def _renew(reference: ref[_HeldByLoop]) -> None:
         held.renew()
 
 
-def on_loop(links: Any, filler: Filler, call: Call, token: FillToken) -> _HeldByLoop:
+def _answered(reference: ref[_HeldByLoop], began: int, told: asyncio.Future[Any]) -> None:
+    held = reference()
+    if held is None or told.cancelled() or told.exception() is not None:
+        return
+    held.right.answered(bool(told.result()), began)
+    if not told.result():
+        held.end()
+
+
+def keep_on_loop(links: Any, right: Right) -> _HeldByLoop:
     """Renew a right by a timer of the running loop until it is ended."""
-    return _HeldByLoop(links, filler, call, token)
+    return _HeldByLoop(links, right)
+
+
+def on_loop(links: Any, filler: Filler, call: Call, token: FillToken) -> _HeldByLoop:
+    """Renew the right to store a value, for a task."""
+    return keep_on_loop(links, Right(filler.renew, (call, token), PERIOD, MAX_HOLD))

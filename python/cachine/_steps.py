@@ -9,16 +9,19 @@ the rest is:
 ``USER``   a function with its arguments; a :class:`Raised` comes back for one that raises
 ``PAUSE``  seconds
 ``TELL``   a method and its arguments, and why; nobody waits for its end
-``HOLD``   a right that is kept alive until what comes back is ended
+``HOLD``   a right to store that is kept alive until what comes back is ended
+``KEEP``   the same for any right
+``TURN``   a place in the queue of a lock, and the time until which it waits; whether it is its turn
 =========  ===================================================================================
 """
 
 from __future__ import annotations
 
+from functools import partial
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from cachine import _renewal
+from cachine import _renewal, _turns
 from cachine.exceptions import CacheError
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     Steps = Generator[tuple[Any, ...], Any, Any]
 
-IO, USER, PAUSE, TELL, HOLD = range(5)
+IO, USER, PAUSE, TELL, HOLD, KEEP, TURN = range(7)
 
 
 class Raised:
@@ -60,6 +63,10 @@ def _taken(kind: int, *rest: Any) -> Any:
         return sleep(*rest)
     if kind == HOLD:
         return _renewal.on_thread(*rest)
+    if kind == KEEP:
+        return _renewal.keep(*rest)
+    if kind == TURN:
+        return _turns.wait(*rest)
     if kind == USER:
         function, args, kwargs = rest
         try:
@@ -69,7 +76,7 @@ def _taken(kind: int, *rest: Any) -> Any:
     act, args, *more = rest
     if kind == TELL:
         if not isinstance(more[0], Exception):
-            return None  # Ctrl-C does not wait for a server. What is to be told ends by itself.
+            return _renewal.tell(partial(act, *args))  # Ctrl-C does not wait for a server.
         try:
             return act(*args)
         except CacheError:
@@ -103,6 +110,10 @@ async def _taken_async(links: Any, kind: int, *rest: Any) -> Any:
         return await sleep(*rest)
     if kind == HOLD:
         return _renewal.on_loop(links, *rest)
+    if kind == KEEP:
+        return _renewal.keep_on_loop(links, *rest)
+    if kind == TURN:
+        return await _turns.wait_async(*rest)
     if kind == USER:
         function, args, kwargs = rest
         try:

@@ -39,7 +39,7 @@ AWAITED = (
     "ttl",
 )
 #: Those that are plain calls on every cache.
-PLAIN = ("get_stats", "reset_stats", "with_namespace")
+PLAIN = ("get_stats", "lock", "reset_stats", "with_namespace")
 
 
 class Blocking:
@@ -61,12 +61,35 @@ class Blocking:
     def with_namespace(self, namespace):
         return Blocking(self.blocking.with_namespace(namespace))
 
+    def lock(self, *arguments, **named):
+        return BlockingLock(self.blocking.lock(*arguments, **named))
+
     async def __aenter__(self):
         self.blocking.__enter__()
         return self
 
     async def __aexit__(self, *error):
         self.blocking.__exit__(*error)
+
+
+class BlockingLock:
+    """A blocking lock that can be entered with ``async with``."""
+
+    def __init__(self, lock):
+        self.blocking = lock
+
+    def __getattr__(self, name):
+        return getattr(self.blocking, name)
+
+    def __repr__(self):
+        return repr(self.blocking)
+
+    async def __aenter__(self):
+        assert self.blocking.__enter__() is self.blocking
+        return self
+
+    async def __aexit__(self, *error):
+        return self.blocking.__exit__(*error)
 
 
 class Column:

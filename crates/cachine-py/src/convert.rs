@@ -101,6 +101,37 @@ pub(crate) fn optional_span(
     value.map(|value| span(value, name)).transpose()
 }
 
+/// How long a lock is held unless it is renewed, and how long it is waited for: seconds, None for ever.
+#[pyfunction]
+#[pyo3(signature = (ttl, timeout=None))]
+pub(crate) fn lock_times(
+    ttl: &Bound<'_, PyAny>,
+    timeout: Option<&Bound<'_, PyAny>>,
+) -> PyResult<(f64, Option<f64>)> {
+    let wrong = |given: &Bound<'_, PyAny>, text: String| {
+        errors::make(given.py(), "ConfigError", &text, "lock", false)
+    };
+    let life = span(ttl, "ttl")?;
+    if life.is_zero() {
+        let text = format!("ttl={} is no time to hold a lock for: give more than 0", shown(ttl)?);
+        return Err(wrong(ttl, text));
+    }
+    let Some(given) = timeout else { return Ok((life.as_secs_f64(), None)) };
+    let wait = span(given, "timeout")?;
+    if wait.is_zero() && given.is_truthy()? {
+        let given_text = shown(given)?;
+        let text =
+            format!("timeout={given_text} is negative: give 0 for one try, or None for ever");
+        return Err(wrong(given, text));
+    }
+    Ok((life.as_secs_f64(), Some(wait.as_secs_f64())))
+}
+
+/// A time as somebody wrote it.
+fn shown(time: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(time.repr()?.to_string())
+}
+
 /// Names of tags from an iterable of str.
 pub(crate) fn tags(value: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
     let Some(value) = value else { return Ok(Vec::new()) };

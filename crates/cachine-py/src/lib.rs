@@ -7,6 +7,7 @@
 //! | `looped` | the connection of an event loop, driven by that loop |
 //! | `function` | a cached function: is this call a hit? |
 //! | `call` | one call that is none: who computes, who waits |
+//! | `turn` | a place in the queue of a lock |
 //! | `binding`, `encode`, `identity` | from arguments to a key |
 //! | `form`, `steps`, `values` | values as bytes: serializer, compression, encryption |
 //! | `convert`, `errors` | arguments in, exceptions out |
@@ -34,6 +35,7 @@ mod raw;
 mod remote;
 mod server;
 mod steps;
+mod turn;
 mod unwinding;
 mod values;
 
@@ -46,6 +48,8 @@ mod _core {
     use crate::call::{Call, Terms};
     #[pymodule_export]
     use crate::clock::{FakeClock, now};
+    #[pymodule_export]
+    use crate::convert::lock_times;
     #[pymodule_export]
     use crate::fork::{forget_connections, forget_flights};
     #[pymodule_export]
@@ -63,9 +67,13 @@ mod _core {
     #[pymodule_export]
     use crate::remote::fill::{FillToken, Filler, Holder, OthersNone};
     #[pymodule_export]
+    use crate::remote::lock::{Hold, Locker};
+    #[pymodule_export]
     use crate::server::{Server, parse_url};
     #[pymodule_export]
     use crate::steps::{CompressionStep, EncryptionStep, generate_key};
+    #[pymodule_export]
+    use crate::turn::Turn;
     #[pymodule_export]
     use crate::values::{
         ExactSerializer, JsonSerializer, MsgPackSerializer, PickleSerializer, SerializerRoute,

@@ -29,6 +29,7 @@ use crate::host::{Object, PyHost, Shelf, Weigher};
 use crate::identity::Identities;
 use crate::numbers::{self, Numbers};
 use crate::steps;
+use crate::turn::Turn;
 use crate::values::Serializer;
 
 /// A cache in the memory of this process.
@@ -475,6 +476,15 @@ impl Memory {
         let physical = inner.view.namespace().key(text).into_bytes();
         let terms = Arc::new(terms.get().clone());
         Ok(Call::new(inner.share(py), physical.into(), terms, None, Vec::new()))
+    }
+
+    /// A place in the queue of a lock.
+    fn _turn(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<Turn> {
+        let text = convert::key(name, "lock")?;
+        let inner = self.inner()?;
+        let turn = inner.view.turn(text).or_raise(py)?;
+        let physical = inner.view.namespace().key(text).into_bytes();
+        Ok(Turn::new(turn, physical.into(), inner.shelf.clone_ref(py)))
     }
 
     /// See `numbers`.

@@ -5,6 +5,7 @@
 //! `operation`.
 
 pub(crate) mod fill;
+pub(crate) mod lock;
 pub(crate) mod operation;
 pub(crate) mod signals;
 

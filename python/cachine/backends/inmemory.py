@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from cachine._core import _AnyMemory as _Memory
     from cachine._types import TTL, D, FillOptions, Serializer, Span, Strings, V
+    from cachine.locks import AsyncLock, Lock
     from cachine.strategies import _Eviction
 else:
     V = Any  # What stands in brackets is for checkers only.
@@ -179,6 +180,29 @@ class InMemoryCache(_Shared[V], _core.Memory[V]):
         """Remove several keys; how many live entries there were."""
         return sum([self.delete(key) for key in checked(self, keys, "delete_many")])
 
+    def lock(self, name: str, ttl: Span = 30, timeout: TTL = None) -> Lock:
+        """Return a lock of this name: one at a time is inside its ``with`` block.
+
+        It holds for the threads, tasks and event loops of this process.
+
+        Args:
+            name: its name, within the namespace of this cache. It is no key: ``clear`` spares it.
+            ttl: seconds or a timedelta, above 0. Here a lock needs no end: its holder
+                can't outlive the process. It is checked, so that the code may move to Redis.
+            timeout: seconds or a timedelta that entering waits at most; None without end, 0 for
+                one try.
+
+        Raises:
+            InvalidKeyError: a name that can't be one of a key.
+            ConfigError: a time out of range.
+            ClosedError: this cache was closed.
+
+        What entering raises, and the fencing token, are in :mod:`cachine.locks`.
+        """
+        from cachine.locks import Lock
+
+        return Lock(self, name, ttl, timeout)
+
     def ping(self) -> dict[str, Any]:
         """Return ``healthy``, ``latency_ms`` and ``backend``, and ``error`` when not healthy."""
         return self._health()
@@ -321,6 +345,29 @@ class AsyncInMemoryCache(_Shared[V]):
     async def delete_many(self, keys: Strings) -> int:
         """Remove several keys; how many live entries there were."""
         return sum([_core.Memory.delete(self, key) for key in checked(self, keys, "delete_many")])
+
+    def lock(self, name: str, ttl: Span = 30, timeout: TTL = None) -> AsyncLock:
+        """Return a lock of this name: one at a time is inside its ``async with`` block.
+
+        It holds for the threads, tasks and event loops of this process.
+
+        Args:
+            name: its name, within the namespace of this cache. It is no key: ``clear`` spares it.
+            ttl: seconds or a timedelta, above 0. Here a lock needs no end: its holder
+                can't outlive the process. It is checked, so that the code may move to Redis.
+            timeout: seconds or a timedelta that entering waits at most; None without end, 0 for
+                one try.
+
+        Raises:
+            InvalidKeyError: a name that can't be one of a key.
+            ConfigError: a time out of range.
+            ClosedError: this cache was closed.
+
+        What entering raises, and the fencing token, are in :mod:`cachine.locks`.
+        """
+        from cachine.locks import AsyncLock
+
+        return AsyncLock(self, name, ttl, timeout)
 
     async def ping(self) -> dict[str, Any]:
         """Return ``healthy``, ``latency_ms`` and ``backend``, and ``error`` when not healthy."""

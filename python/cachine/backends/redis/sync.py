@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from cachine._types import TTL, D, FillOptions, Serializer, Span, Strings, V
+    from cachine.locks import Lock
 else:
     V = Any  # What stands in brackets is for checkers only.
 
@@ -198,6 +199,29 @@ class RedisCache(Shared[V]):
         """Remove several keys; how many live entries there were."""
         gone: int = self._delete_many(checked(self, keys, "delete_many"))
         return gone
+
+    def lock(self, name: str, ttl: Span = 30, timeout: TTL = None) -> Lock:
+        """Return a lock of this name: one at a time is inside its ``with`` block.
+
+        It holds for every program that uses this server and database.
+
+        Args:
+            name: its name, within the namespace of this cache. It is no key: ``clear`` spares it.
+            ttl: seconds or a timedelta, above 0. When the process dies, the lock is free after so
+                long; as long as the process lives, it is renewed.
+            timeout: seconds or a timedelta that entering waits at most; None without end, 0 for
+                one try.
+
+        Raises:
+            InvalidKeyError: a name that can't be one of a key.
+            ConfigError: a time out of range.
+            ClosedError: this cache was closed.
+
+        What entering raises, and the fencing token, are in :mod:`cachine.locks`.
+        """
+        from cachine.locks import Lock
+
+        return Lock(self, name, ttl, timeout)
 
     def ping(self) -> dict[str, Any]:
         """Return ``healthy``, ``latency_ms`` and ``backend``, and ``error`` when not healthy."""
