@@ -71,13 +71,13 @@ class Door:
 
 
 #: Milliseconds that word of an ending stands, or that it is just gone.
-LEFT = (*range(1001), -2)
+LEFT = (*range(5001), -2)
 
 
 def left_behind(server):
     """The keys that a computation left whose result is not stored.
 
-    For a second it leaves word for those in other processes who may be waiting for it.
+    For some seconds it leaves word for those in other processes who may be waiting for it.
     """
 
     def is_ending(key):
