@@ -16,5 +16,6 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     command::run(venv.python().arg("benches/values.py"))?;
     let servers = Servers::ready()?;
     command::run(servers.told(venv.python().arg("benches/redis_server.py")))?;
-    command::run(servers.told(venv.python().args(["benches/redis_server.py", "--one-core"])))
+    command::run(servers.told(venv.python().args(["benches/redis_server.py", "--one-core"])))?;
+    command::run(servers.told(venv.python().arg("benches/stampede.py")))
 }
