@@ -35,8 +35,10 @@ class _Held(_renewal.Right):
 
     __slots__ = ("give_back", "is_gone", "loss", "process", "since", "ttl")
 
-    def __init__(self, locker: _core.Locker, hold: _core.Hold, ttl: float, since: int) -> None:
-        super().__init__(locker.renew, (hold,), ttl / RENEWALS)
+    def __init__(
+        self, server: str, locker: _core.Locker, hold: _core.Hold, ttl: float, since: int
+    ) -> None:
+        super().__init__(locker.renew, (hold,), server, ttl / RENEWALS)
         self.ttl = ttl
         #: When what the server agreed to last was asked for, by the boot time of this machine.
         self.since = since
@@ -127,6 +129,9 @@ class Entry(Place):
 class Base:
     """What both kinds of locks have: everything that waits for nobody."""
 
+    #: What may end a block whose leaving waits for a server; everything else leaves at once.
+    _patient: tuple[type[BaseException], ...] = (Exception, SystemExit)
+
     def __init__(self, cache: Any, name: str, ttl: Span, timeout: TTL) -> None:
         cache._check_key(name, "lock")
         self._ttl, self._timeout = _core.lock_times(ttl, timeout)
@@ -137,7 +142,10 @@ class Base:
         if isinstance(cache, _core.Remote):
             self._locker = _core.Locker(cache, name, ttl)
             self._queue = cache._flights
-        #: Who is inside; more than one only in a child process, where the others hold nothing.
+            #: What names the server.
+            self._server: str = cache._server.address
+        #: Who is inside. More than one only where the others hold nothing: in a child process, and
+        #: after a loop was closed.
         self._inside: list[Entry] = []
         self._last: Entry | None = None
 
@@ -223,7 +231,7 @@ class Base:
             length = (min(pause, taken_for) or pause) * random.uniform(0.5, 1.0)
             yield PAUSE, min(length, left)
             pause = min(pause * 2, LONGEST_PAUSE)
-        entry.held = _Held(locker, hold, self._ttl, began)
+        entry.held = _Held(self._server, locker, hold, self._ttl, began)
         entry.renewal = yield KEEP, entry.held
         entry.token = hold.token
 
@@ -263,9 +271,11 @@ class Base:
         """Give it back to the server, and say if it was lost. The caller leaves the queue."""
         entry = self._present(task)
         if entry is None:
+            if error is not None:
+                return  # It says more.
             raise RuntimeError(f"lock: {self._name!r} is not held")
-        if error is not None and not isinstance(error, Exception):
-            return  # What ends a thread or a task does not wait for a server.
+        if error is not None and not isinstance(error, self._patient):
+            return  # Who is interrupted or cancelled does not wait for a server.
         held = entry.held
         if held is not None and entry.process == os.getpid():
             if entry.renewal is not None:

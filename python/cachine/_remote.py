@@ -19,9 +19,9 @@ import random
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from cachine import _backoff, _core, _log, _read_through, _refresh
+from cachine import _backoff, _core, _log, _read_through, _refresh, _renewal
 from cachine._read_through import COMPUTE, WAIT, Plan, held, refresh_failed, ring, shareable
-from cachine._steps import HOLD, IO, PAUSE, TELL, USER, Raised, run, run_async
+from cachine._steps import IO, KEEP, PAUSE, TELL, USER, Raised, run, run_async
 from cachine.exceptions import CacheError, ConfigError, SerializationError
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ class Remote:
         self.singleflight = singleflight
         self.filler = _core.Filler(cache)
         self.flights = cache._flights
+        #: What names the server.
+        self.server: str = cache._server.address
         #: What the engine counts for the function is all there is.
         self.counts = {"hits": 0, "misses": 0, "coalesced": 0}
 
@@ -399,7 +401,8 @@ class _Filling(Plan):
             return known
         if token is None:
             return _CUT_OFF  # For a refresh: it could not be stored, and is not worth computing.
-        renewal = yield HOLD, self._remote.filler, self.call, token
+        filler, server = self._remote.filler, self._remote.server
+        renewal = yield KEEP, _renewal.right_to_store(server, filler, self.call, token)
         try:
             value = yield USER, function, args, kwargs
             if type(value) is Raised:
@@ -424,7 +427,8 @@ class _Filling(Plan):
         """The step that gives the right back after an error: one of those who wait takes over if this
         was cancelled; all of them compute if the function failed."""
         ending = ALONE if isinstance(error, Exception) else None
-        return TELL, self._remote.filler.release, (self.call, token, ending), error
+        release, arguments = self._remote.filler.release, (self.call, token, ending)
+        return TELL, release, arguments, error, self._remote.server
 
     def _judged(self, value: Any) -> tuple[bytes | None, list[str]]:
         """What to store of a result, if anything, and the tags that only it knows."""

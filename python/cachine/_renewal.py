@@ -1,8 +1,8 @@
 """Keeps what a process has in a server alive while it is used: the right to store a value, a lock.
 
 It is there for some seconds, so that a process that dies leaves nothing behind; who uses it longer
-renews it at a third of its time. For threads one daemon thread does it for the whole process, for
-tasks a timer of their loop.
+renews it at a third of its time. For threads one daemon thread does it for each server, so that one
+that stands still costs no others; for tasks a timer of their loop.
 
 Both know who uses it only weakly: a computation that is torn away in the middle of anything, by a
 signal between two lines, takes its renewal with it.
@@ -10,13 +10,16 @@ signal between two lines, takes its renewal with it.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+import atexit
+from _thread import allocate_lock, get_ident
 from collections import deque
 from functools import partial
 from math import inf
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from weakref import ref
+
+from cachine import _log
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
 PERIOD = 5.0 / 3
 #: Seconds after which such a right is no longer renewed: whoever computes for so long may be stuck.
 MAX_HOLD = 300.0
-#: The thread ends after so many seconds without work.
+#: At exit no more is begun after so many seconds.
+LAST = 1.0
+#: A thread ends after so many seconds without work.
 IDLE = 10.0
 #: So many rights may come before the thread looks at them, where none is to be renewed soon.
 UNSEEN = 64
@@ -40,21 +45,24 @@ class Right:
 
     Args:
         renew: asks the server, with the arguments; whether it was still there.
+        server: what names the server.
         period: seconds between two renewals.
         longest: seconds after which it is no longer renewed.
     """
 
-    __slots__ = ("arguments", "is_over", "longest", "period", "renew")
+    __slots__ = ("arguments", "is_over", "longest", "period", "renew", "server")
 
     def __init__(
         self,
         renew: Callable[..., Any],
         arguments: tuple[Any, ...],
+        server: str,
         period: float,
         longest: float = inf,
     ) -> None:
         self.renew = renew
         self.arguments = arguments
+        self.server = server
         self.period = period
         self.longest = longest
         #: Whether it is not used any more.
@@ -102,7 +110,7 @@ class _Held:
 
 
 class _Thread:
-    """The thread that renews, and what it renews.
+    """The thread that renews what is on one server, and what it renews.
 
     There is no lock: a signal that raises between two lines would leave it taken for ever.
     """
@@ -110,8 +118,9 @@ class _Thread:
     def __init__(self) -> None:
         #: What has come and the thread has not seen yet.
         self.new: deque[tuple[ref[_Held], Right]] = deque()
-        #: What it is to do at once.
+        #: What it is to do at once, and who does such things now.
         self.jobs: deque[Callable[[], object]] = deque()
+        self.busy: list[int] = []
         self.thread: Thread | None = None
         #: Open while there is something to see.
         self.gate = allocate_lock()
@@ -149,15 +158,27 @@ class _Thread:
             self.thread = Thread(target=self._work, name="cachine-renewal", daemon=True)
             try:
                 self.thread.start()
-            except RuntimeError:
-                self.thread = None  # The interpreter is about to exit.
+            except RuntimeError as error:
+                self.thread = None
+                if not _is_at_exit:
+                    advice = "what is computed or locked for long is lost: allow more threads"
+                    _log.warn("no thread to renew with", "cachine", error, advice)
+
+    def do_jobs(self) -> None:
+        self.busy.append(get_ident())
+        try:
+            while self.jobs:
+                _try(self.jobs.popleft())
+        except IndexError:
+            pass  # Somebody else took the last one.
+        finally:
+            self.busy.pop()
 
     def _work(self) -> None:
         mine: list[tuple[ref[_Held], Right]] = []
         while True:
             self.until = inf  # What comes from here on opens the gate.
-            for job in _emptied(self.jobs):
-                _try(job)
+            self.do_jobs()
             mine += _emptied(self.new)
             mine = [each for each in mine if _is_used(*each)]
             pause = min(min((_renewed(held) for held, _ in mine), default=IDLE), IDLE)
@@ -210,30 +231,48 @@ def _renewed(reference: ref[_Held]) -> float:
     return max(0.0, held.due - monotonic())
 
 
-_thread = _Thread()
+#: The threads, by what names their servers.
+_threads: dict[str, _Thread] = {}
+_is_at_exit = False
+
+
+def _thread_of(server: str) -> _Thread:
+    return _threads.get(server) or _threads.setdefault(server, _Thread())
 
 
 def keep(right: Right) -> _Held:
-    """Renew a right from the thread of this process until it is ended."""
+    """Renew a right from a thread of this process until it is ended."""
     held = _Held(right)
-    _thread.add(held)
+    _thread_of(right.server).add(held)
     return held
 
 
-def tell(job: Callable[[], object]) -> None:
-    """Let the thread do something that nobody waits for."""
-    _thread.tell(job)
+def tell(server: str, job: Callable[[], object]) -> None:
+    """Let a thread do something that nobody waits for."""
+    _thread_of(server).tell(job)
 
 
-def on_thread(filler: Filler, call: Call, token: FillToken) -> _Held:
-    """Renew the right to store a value, for a thread."""
-    return keep(Right(filler.renew, (call, token), PERIOD, MAX_HOLD))
+def right_to_store(server: str, filler: Filler, call: Call, token: FillToken) -> Right:
+    """The right to store the value of a call."""
+    return Right(filler.renew, (call, token), server, PERIOD, MAX_HOLD)
 
 
 def forget() -> None:
     """Start afresh in a child process."""
-    global _thread
-    _thread = _Thread()
+    _threads.clear()
+
+
+@atexit.register
+def _finish() -> None:
+    """Do what nobody waited for before the threads end: a server that answers takes no time."""
+    global _is_at_exit
+    _is_at_exit = True
+    until = monotonic() + LAST
+    for thread in list(_threads.values()):
+        if monotonic() < until:
+            thread.do_jobs()
+        while thread.busy and monotonic() < until:
+            sleep(0.001)
 
 
 class _HeldByLoop:
@@ -286,8 +325,3 @@ def _answered(reference: ref[_HeldByLoop], began: int, told: asyncio.Future[Any]
 def keep_on_loop(links: Any, right: Right) -> _HeldByLoop:
     """Renew a right by a timer of the running loop until it is ended."""
     return _HeldByLoop(links, right)
-
-
-def on_loop(links: Any, filler: Filler, call: Call, token: FillToken) -> _HeldByLoop:
-    """Renew the right to store a value, for a task."""
-    return keep_on_loop(links, Right(filler.renew, (call, token), PERIOD, MAX_HOLD))

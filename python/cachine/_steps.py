@@ -8,9 +8,9 @@ the rest is:
 ``IO``     a method and its arguments, and perhaps what is done with a result that nobody takes
 ``USER``   a function with its arguments; a :class:`Raised` comes back for one that raises
 ``PAUSE``  seconds
-``TELL``   a method and its arguments, and why; nobody waits for its end
-``HOLD``   a right to store that is kept alive until what comes back is ended
-``KEEP``   the same for any right
+``TELL``   a method and its arguments, the error that is the reason, and what names the server;
+           nobody waits for its end
+``KEEP``   a right that is kept alive until what comes back is ended
 ``TURN``   a place in the queue of a lock, and the time until which it waits; whether it is its turn
 =========  ===================================================================================
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Steps = Generator[tuple[Any, ...], Any, Any]
 
-IO, USER, PAUSE, TELL, HOLD, KEEP, TURN = range(7)
+IO, USER, PAUSE, TELL, KEEP, TURN = range(6)
 
 
 class Raised:
@@ -61,8 +61,6 @@ def run(steps: Steps) -> Any:
 def _taken(kind: int, *rest: Any) -> Any:
     if kind == PAUSE:
         return sleep(*rest)
-    if kind == HOLD:
-        return _renewal.on_thread(*rest)
     if kind == KEEP:
         return _renewal.keep(*rest)
     if kind == TURN:
@@ -75,8 +73,9 @@ def _taken(kind: int, *rest: Any) -> Any:
             return Raised(error)
     act, args, *more = rest
     if kind == TELL:
-        if not isinstance(more[0], Exception):
-            return _renewal.tell(partial(act, *args))  # Ctrl-C does not wait for a server.
+        error, server = more
+        if not isinstance(error, (Exception, SystemExit)):
+            return _renewal.tell(server, partial(act, *args))  # Ctrl-C waits for nobody.
         try:
             return act(*args)
         except CacheError:
@@ -108,8 +107,6 @@ async def _taken_async(links: Any, kind: int, *rest: Any) -> Any:
         from asyncio import sleep
 
         return await sleep(*rest)
-    if kind == HOLD:
-        return _renewal.on_loop(links, *rest)
     if kind == KEEP:
         return _renewal.keep_on_loop(links, *rest)
     if kind == TURN:

@@ -45,11 +45,16 @@ __all__ = ["AsyncLock", "Lock"]
 class Lock(Base):
     """A lock for threads; made by the ``lock`` of a cache."""
 
+    _patient = (Exception, SystemExit, GeneratorExit)
+
     def __enter__(self) -> Self:
         """Wait until the lock is free, and hold it.
 
         Raises:
-            CacheTimeoutError: it was not free within ``timeout``; try again later.
+            CacheTimeoutError: it was not free within ``timeout``; try again later. Also, and so is
+                CacheConnectionError, for a server that does not answer: at once, whatever the
+                ``timeout`` of the lock.
+            ClosedError: the cache was closed.
             RuntimeError: this thread holds it already.
         """
         entry = Entry()
@@ -69,8 +74,8 @@ class Lock(Base):
         """Give the lock back.
 
         Raises:
-            CacheTimeoutError: the lock was lost before; never in the place of the block's own
-                exception.
+            CacheTimeoutError: the lock was lost before, and ``retryable`` is False; never in the
+                place of the block's own exception.
         """
         try:
             run(self._leaving(error))
@@ -78,7 +83,7 @@ class Lock(Base):
             self._leave()
 
     def _begin(self, give_back: Any) -> None:
-        _renewal.tell(give_back)
+        _renewal.tell(self._server, give_back)
 
 
 class AsyncLock(Base):
@@ -91,7 +96,10 @@ class AsyncLock(Base):
         """Wait until the lock is free, and hold it.
 
         Raises:
-            CacheTimeoutError: it was not free within ``timeout``; try again later.
+            CacheTimeoutError: it was not free within ``timeout``; try again later. Also, and so is
+                CacheConnectionError, for a server that does not answer: at once, whatever the
+                ``timeout`` of the lock.
+            ClosedError: the cache was closed.
             RuntimeError: this task holds it already.
         """
         entry = Entry(*running())
@@ -111,8 +119,8 @@ class AsyncLock(Base):
         """Give the lock back.
 
         Raises:
-            CacheTimeoutError: the lock was lost before; never in the place of the block's own
-                exception.
+            CacheTimeoutError: the lock was lost before, and ``retryable`` is False; never in the
+                place of the block's own exception.
         """
         task, _ = running()
         try:

@@ -122,7 +122,8 @@ async def test_tokens_grow_over_objects_names_of_no_holder_and_time(cache, colum
 async def test_views_have_locks_of_their_own_namespace(cache, elsewhere):
     inner, same = cache.with_namespace("inner"), cache.with_namespace("inner")
     async with inner.lock("name"):
-        assert type(await elsewhere(cache.lock("name", timeout=0))) is int
+        for name in ("name", "inner:name"):
+            assert type(await elsewhere(cache.lock(name, timeout=0))) is int
         assert is_taken(await elsewhere(same.lock("name", timeout=0)))
 
 

@@ -34,6 +34,9 @@ TOKEN = f"{NAMESPACE}:~cachine~t:"
 #: Seconds in which what is to happen at once has happened, however busy the machine is.
 AT_ONCE = 3.0
 
+#: Seconds of one step of a wait.
+STEP = 0.25
+
 
 class Process:
     """An interpreter that does what it is told."""
@@ -222,12 +225,16 @@ class Entry:
         self.key = key
 
     def began(self, within=AT_ONCE):
-        """Wait for the next computation to begin: who does it, and its number; None if nobody."""
-        found = self.server.command("BLPOP", f"began:{self.key}", within)
-        if found is None:
-            return None
-        name, number = json.loads(found[1])
-        return name, number
+        """Wait for the next computation to begin: who does it, and its number; None if nobody.
+
+        In steps, so that a machine that stood still for a while has used up only one of them.
+        """
+        for _ in range(max(1, round(within / STEP))):
+            found = self.server.command("BLPOP", f"began:{self.key}", min(within, STEP))
+            if found is not None:
+                name, number = json.loads(found[1])
+                return name, number
+        return None
 
     def let_go(self, *numbers):
         """Let computations end, begun or not."""

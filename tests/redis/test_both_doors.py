@@ -3,6 +3,8 @@
 import json
 import subprocess
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,23 +78,23 @@ def cache(redis_server):
 
 def in_thread(act, *args):
     """Begin something on a thread; what it came to, once that is asked for."""
-    result = []
-    thread = threading.Thread(target=lambda: result.append(act(*args)))
-    thread.start()
-
-    def end():
-        thread.join()
-        return result[0]
-
-    return end
+    pool = ThreadPoolExecutor(1)
+    began = pool.submit(act, *args)
+    pool.shutdown(wait=False)
+    return began.result
 
 
-def awaited(server):
+def awaited(server, command="set"):
     """Wait until some process waits for another one: until it has asked again a few times."""
-    asked = server.info("cmdstat_set")
-    count = lambda text: int(str(text).partition("calls=")[2].partition(",")[0])  # noqa: E731
-    while count(server.info("cmdstat_set")) < count(asked) + 3:
-        pass
+
+    def asked():
+        told = server.command("INFO", "commandstats").decode()
+        return int(told.partition(f"cmdstat_{command}:calls=")[2].partition(",")[0] or 0)
+
+    first, end = asked(), time.monotonic() + 20
+    while asked() < first + 3:
+        assert time.monotonic() < end
+        time.sleep(0.002)
 
 
 def test_each_reads_what_the_other_writes(peer, cache):
@@ -134,6 +136,26 @@ def test_rust_waits_for_what_python_computes(peer, cache, redis_server):
     assert here() == "python"
 
 
+def test_what_is_not_stored_is_told_to_the_other(peer, cache, redis_server):
+    begun, go = threading.Event(), threading.Event()
+
+    def load():
+        begun.set()
+        go.wait()
+        raise LookupError("no source")
+
+    here = in_thread(cache.get_or_set, "k", load)
+    begun.wait()
+    peer.begin("compute", "k", "rust")
+    awaited(redis_server)
+    go.set()
+    assert peer.end() == "computing", "what failed there it computes itself"
+    with pytest.raises(LookupError):
+        here()
+    assert peer.do("go") == "rust"
+    assert cache.get("k") == "rust"
+
+
 def test_an_invalidation_of_one_fences_the_computation_of_the_other(peer, cache):
     assert peer.do("compute", "k", "old", "t") == "computing"
     assert cache.invalidate_tags(["t"]) == 0
@@ -151,12 +173,13 @@ def test_an_invalidation_of_one_fences_the_computation_of_the_other(peer, cache)
     assert peer.do("get", "k") == "nothing"
 
 
-def test_each_takes_the_lock_from_the_other(peer, cache):
+def test_each_takes_the_lock_from_the_other(peer, cache, redis_server):
     assert peer.do("lock", "l", "10000") == "computing"
     with pytest.raises(TimeoutError):
         with cache.lock("l", timeout=0):
             pass
     here = in_thread(_hold, cache)
+    awaited(redis_server, "evalsha")
     assert peer.do("go") == "released"
     first = here()
     with cache.lock("l") as lock:

@@ -197,14 +197,15 @@ def test_a_computation_that_is_torn_away_is_not_renewed(redis_server):
     filler = _core.Filler(cache)
     call = cache._flights._call("key", _core.Terms(60, None, None, True))
     _, token = filler.claim(call, None, False, True, False)
-    held = _renewal.on_thread(filler, call, token)
+    right = _renewal.right_to_store("server", filler, call, token)
+    held = _renewal.keep(right)
     gone = weakref.ref(held)
     assert _renewal._lives(gone)
     del held  # As a signal between two lines does it.
     assert gone() is None and not _renewal._lives(gone)
 
     async def scene():
-        held = _renewal.on_loop(cache._links, filler, call, token)
+        held = _renewal.keep_on_loop(cache._links, right)
         timer, gone = held.timer, weakref.ref(held)
         del held
         assert gone() is None
@@ -274,6 +275,48 @@ def test_fifty_callers_without_a_server_compute_once(door, own_redis):
     own_redis.kill()
     assert door.together(function, [3] * 50) == [3] * 50
     assert len(runs) <= 2
+
+
+@pytest.mark.parametrize("is_coroutine", [False, True], ids=["thread", "task"])
+def test_a_right_is_not_renewed_for_ever(redis_server, monkeypatch, is_coroutine):
+    monkeypatch.setattr(_renewal, "PERIOD", 0.02)
+    monkeypatch.setattr(_renewal, "MAX_HOLD", 0.1)
+    redis_server.command("FLUSHALL")
+    kind = AsyncRedisCache if is_coroutine else RedisCache
+    cache = kind("127.0.0.1", redis_server.port)
+
+    def renewals():
+        told = redis_server.command("INFO", "commandstats").decode()
+        return told.partition("cmdstat_pexpire:calls=")[2].partition(",")[0]
+
+    def is_still():
+        before = renewals()
+        time.sleep(0.2)  # Ten renewals would fit in here.
+        return renewals() == before
+
+    if is_coroutine:
+
+        @cached(cache, ttl=60, singleflight=True)
+        async def slow(n):
+            while not await asyncio.to_thread(is_still):
+                pass
+            return n
+
+        async def scene():
+            assert await slow(1) == 1
+            await cache.close()
+
+        asyncio.run(scene())
+    else:
+
+        @cached(cache, ttl=60, singleflight=True)
+        def slow(n):
+            while not is_still():
+                pass
+            return n
+
+        assert slow(1) == 1
+        cache.close()
 
 
 @pytest.mark.parametrize("is_coroutine", [False, True], ids=["thread", "task"])

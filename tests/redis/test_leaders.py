@@ -39,13 +39,14 @@ def test_a_holder_that_is_killed_costs_its_lease_and_one_other_takes_over(
     holder, *others = start(*[kind] * 4)
     ask([holder], callers=3)
     assert entry.began() == (holder.name, 1)
-    since = time.monotonic()
     with entry.waiters() as wait:
         answers = ask(others, callers=5)
         wait(3)
     holder.kill()
+    since, left = time.monotonic(), own_redis.command("PTTL", *tokens(own_redis)) / 1000
+    assert left > LEASE / 2, "it was renewed, if it is that old"
     name, number = entry.began(within=LEASE + SLACK)
-    assert LEASE - 0.5 < time.monotonic() - since < LEASE + SLACK
+    assert time.monotonic() - since > left - 0.5
     assert number == 2
     assert entry.began(within=0.3) is None, "exactly one takes over"
     entry.let_go(2)
@@ -119,7 +120,7 @@ def test_the_leases_of_frozen_holders_end_by_themselves(start, own_redis):
     answers = {kind: ask(others, entry.key) for kind, entry in keys.items()}
     for entry in keys.values():
         assert entry.began(within=LEASE + SLACK) is not None
-    assert LEASE - 1 < time.monotonic() - since < LEASE + SLACK
+    assert time.monotonic() - since > LEASE - 1
     for holder, (kind, entry) in zip(holders, keys.items()):
         entry.let_go(1, 2)
         values = [value for answer in answers[kind] for value in answer.values]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from doors import PATIENCE, SLACK, TIMEOUT, within
-from holders import Process, calls, door, key, left, sync  # noqa: F401
+from holders import PACKAGE, Process, calls, door, key, left, sync  # noqa: F401
 
 from cachine import _core, _lock
 from cachine.exceptions import CacheConnectionError, CacheTimeoutError
@@ -70,12 +74,14 @@ if __name__ == "__main__":
 
 @kinds
 def test_the_lock_of_a_process_that_is_killed_is_free_after_its_ttl(kind, sync):
-    with Process(kind, sync.server, 1) as process:
+    with Process(kind, sync.server, 30) as process:
         lock = sync.cache().lock("name", timeout=PATIENCE)
         with pytest.raises(CacheTimeoutError), sync.cache().lock("name", timeout=0):
             pass
         process.process.kill()
         process.process.wait(PATIENCE)
+        assert left(sync.server) > 15_000
+        sync.server.command("PEXPIRE", key(sync.server), 1_000)
         rest = left(sync.server) / 1000
         with within(rest + SLACK), lock:
             assert lock.token > process.token
@@ -294,7 +300,7 @@ def _entered(door, cache):
     return True
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit(), SystemExit(1)])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), asyncio.CancelledError()])
 def test_what_ends_a_thread_does_not_wait_for_a_frozen_server(door, error):
     lock = door.cache(timeout=PATIENCE).lock("name")
     door.enter(lock)
@@ -303,6 +309,53 @@ def test_what_ends_a_thread_does_not_wait_for_a_frozen_server(door, error):
         door.leave(lock, error)
     door.server.thaw()
     door.eventually(lambda: key(door.server) is None)
+
+
+# Exits.
+
+EXITS = """
+import os, signal, sys
+from cachine import RedisCache, cached
+
+cache = RedisCache("127.0.0.1", int(sys.argv[1]), namespace="ns", timeout=5)
+
+def leave():
+    {leave}
+
+@cached(cache, ttl=60, singleflight=True)
+def computed():
+    leave()
+
+if {is_lock}:
+    with cache.lock("name"):
+        leave()
+else:
+    computed()
+"""
+
+
+@pytest.mark.parametrize("is_lock", [True, False], ids=["lock", "computation"])
+@pytest.mark.parametrize(
+    "leave",
+    [
+        "sys.exit(0)",
+        "raise KeyboardInterrupt",
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); os.kill(os.getpid(), 15)",
+        "os.kill(os.getpid(), signal.SIGINT)",
+    ],
+    ids=["exit", "interrupt", "sigterm", "sigint"],
+)
+def test_a_process_that_ends_leaves_nothing_to_wait_for(own_redis, leave, is_lock):
+    program = EXITS.format(leave=leave, is_lock=is_lock)
+    for _ in range(3):
+        subprocess.run(
+            [sys.executable, "-c", program, str(own_redis.port)],
+            env={**os.environ, "PYTHONPATH": PACKAGE},
+            stderr=subprocess.DEVNULL,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert not [name for name in own_redis.keys() if "~l:" in name or "~t:" in name]
 
 
 # Forks.

@@ -73,6 +73,8 @@ def test_8_processes_count_exactly_over_the_edges_of_windows(start, own_redis):
     for window in windows:
         numbers = sorted(number for _, _, number in window)
         assert numbers == list(range(1, len(window) + 1)), "each number once"
+        if window is windows[-1]:
+            break  # The end of the hammering may have cut it off.
         assert len(window) > LIMIT
         assert sum(number <= LIMIT for number in numbers) == LIMIT, "exactly the limit is admitted"
     assert ENDLESS not in lives, "a counter without an end would shut the user out for ever"

@@ -98,6 +98,11 @@ impl Namespace {
         [self.prefix(), key].concat()
     }
 
+    /// The full name of a lock of this namespace, which is that of no other: `b:c` of `a` is not `c` of `a:b`.
+    pub fn lock(&self, name: &str) -> String {
+        [self.prefix(), MARKER, name].concat()
+    }
+
     /// The full name of a tag of this namespace. The length keeps `a` + `b:c` and `a:b` + `c`
     /// apart.
     pub fn tag(&self, name: &str) -> Box<str> {

@@ -483,8 +483,8 @@ impl Memory {
         let text = convert::key(name, "lock")?;
         let inner = self.inner()?;
         let turn = inner.view.turn(text).or_raise(py)?;
-        let physical = inner.view.namespace().key(text).into_bytes();
-        Ok(Turn::new(turn, physical.into(), inner.shelf.clone_ref(py)))
+        let name = inner.view.namespace().lock(text).into_bytes();
+        Ok(Turn::new(turn, name.into(), inner.shelf.clone_ref(py)))
     }
 
     /// See `numbers`.

@@ -21,7 +21,7 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Stands in line; `name` with its namespace.
+    /// One that stands in line; `name` with its namespace.
     pub(crate) fn new(inner: locks::Turn<PyHost>, name: Box<[u8]>, shelf: Py<Shelf>) -> Self {
         Self { inner, name, shelf }
     }

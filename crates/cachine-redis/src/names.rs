@@ -57,7 +57,7 @@ pub(crate) struct Record<'a> {
     prefix: &'a [u8],
     /// `None` for the epoch, and for what this release does not know.
     pub(crate) kind: Option<Kind>,
-    /// The key or the tag.
+    /// The key, the tag or the name of a lock.
     pub(crate) name: &'a [u8],
 }
 

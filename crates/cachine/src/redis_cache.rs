@@ -44,6 +44,7 @@ mod compute;
 mod door;
 mod lock;
 mod operations;
+mod pauses;
 mod read_through;
 mod refreshes;
 mod renewal;

@@ -589,7 +589,7 @@ impl Space {
         self.noted(client.lock(&self.names, name, ttl).await)
     }
 
-    /// Lets a lock live for another `ttl`; whether it was still held. Closing the cache does not end it.
+    /// Lets a lock live for another `ttl`; whether it was still held.
     ///
     /// # Errors
     ///
@@ -604,7 +604,7 @@ impl Space {
         self.noted(client.renew_lock(&self.names, name, hold, ttl).await)
     }
 
-    /// Gives a lock back, also when the cache was closed meanwhile; whether it was still held.
+    /// Gives a lock back; whether it was still held.
     ///
     /// # Errors
     ///

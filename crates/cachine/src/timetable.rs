@@ -135,11 +135,11 @@ impl Timetable {
             if let Some(time @ (due, number)) = first {
                 if due <= now {
                     state.times.remove(&time);
-                    let job = state.jobs.get(&number).map(Arc::clone);
+                    let Some(job) = state.jobs.get(&number).map(Arc::clone) else { continue };
                     if !state.times.is_empty() && state.waiting == 0 {
                         self.spawn(&mut state); // Invariant 2.
                     }
-                    return Some((number, job?));
+                    return Some((number, job));
                 }
                 until = if state.waiting == 0 { due } else { due.min(idle) };
             }

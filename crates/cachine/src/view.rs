@@ -175,7 +175,7 @@ impl<H: Host> View<H> {
     pub fn turn(&self, name: &str) -> Result<Turn<H>, Error> {
         self.open("lock")?;
         key::validate(name, "lock")?;
-        Ok(self.with_key(name, |physical| self.store.turn(physical)))
+        Ok(self.store.turn(self.namespace.lock(name).as_bytes()))
     }
 
     /// The full names of tags of this namespace.

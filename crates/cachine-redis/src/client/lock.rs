@@ -26,7 +26,7 @@ use crate::random;
 
 /// How long the last fencing token of a lock is remembered behind its end: longer than a clock is ever
 /// set back by.
-const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// What asking for a lock came to.
 #[derive(Debug)]
@@ -74,10 +74,9 @@ impl<L: Link> Client<L> {
         let outcome = call.exchange(&batch).await;
         let answer = match outcome {
             Ok((mut answers, _)) => {
-                // What they answer does not matter: each was there, or it was not.
-                for _ in &lost {
-                    drop(answers.value());
-                }
+                // Each was there, or it was not; one that the server could not look after comes again.
+                let refused = lost.into_iter().filter(|_| answers.value().is_err());
+                self.lost_locks.add(refused.collect());
                 answers.value()?
             }
             Err(fault) => {

@@ -57,12 +57,15 @@ fn one_holds_a_lock_until_it_is_dropped_or_released() {
 }
 
 #[test]
-fn views_share_what_is_in_their_namespace_and_wrapped_caches_all() {
+fn views_have_locks_of_their_own_and_wrapped_caches_those_of_what_they_wrap() {
     let cache = cache();
     let view = cache.with_namespace("v").unwrap();
     let lock = cache.lock("v:a").unwrap();
-    assert_eq!(kind(view.lock_with("a", ONCE)), Some(ErrorKind::Timeout));
-    drop(view.lock_with("v:a", ONCE).unwrap());
+    drop(view.lock_with("a", ONCE).unwrap());
+    let same = cache.with_namespace("v").unwrap();
+    let inner = view.lock("a").unwrap();
+    assert_eq!(kind(same.lock_with("a", ONCE)), Some(ErrorKind::Timeout));
+    drop(inner);
     assert_eq!(kind(cache.measured().lock_with("v:a", ONCE)), Some(ErrorKind::Timeout));
     assert_eq!(kind(cache.clone().lock_with("v:a", ONCE)), Some(ErrorKind::Timeout));
     drop(self::cache().lock_with("v:a", ONCE).unwrap());

@@ -30,12 +30,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Freshness;
-use crate::freshness::fraction;
 use crate::memory::{KeptLease, Outcome};
 use crate::read_through::held::Held;
 use crate::read_through::{ReadThrough, Sealed, Terms};
 use crate::redis_cache::compute::Compute;
 use crate::redis_cache::door::Door;
+use crate::redis_cache::pauses::Pauses;
 use crate::redis_cache::refreshes::Ticket;
 use crate::redis_cache::server::Begun;
 use crate::redis_cache::settling::{Leading, Right};
@@ -47,9 +47,6 @@ pub(super) const OPERATION: &str = "get_or_compute";
 /// How long a computation inside another one waits at most for somebody else's: longer, and two
 /// that wait for each other would never end.
 const NESTED_WAIT: Duration = Duration::from_secs(5);
-
-/// The shortest and the longest pause between two claims of what somebody else holds.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// A value that can be kept as bytes, and shared by those who wait for it.
 pub(super) trait Keepable:
@@ -253,7 +250,7 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
         // Two computations inside of others might be waiting for each other, in two processes.
         let is_nested = !Held::here().flights().is_empty();
         let mut waited = Duration::ZERO;
-        let mut pause = PAUSE.0;
+        let mut pauses = Pauses::new();
         let mut awaited = None;
         let right = loop {
             match self.claim(is_shared, awaited.clone()).await {
@@ -262,13 +259,13 @@ impl<'a, L: Door, V: Keepable> Call<'a, L, V> {
                 Ok(Claimed::Held(_)) if !waits => return Ok(Led::Held),
                 Ok(Claimed::Held(_)) if is_nested && waited > NESTED_WAIT => is_shared = false,
                 Ok(Claimed::Held(holder)) => {
+                    let left = holder.left;
                     awaited = Some(holder);
-                    let jittered = pause.mul_f64(0.5 + fraction());
-                    if self.shelf.client.link().sleep(jittered).await.is_err() {
+                    let pause = pauses.next(left);
+                    if self.shelf.client.link().sleep(pause).await.is_err() {
                         break None;
                     }
-                    waited += jittered;
-                    pause = (2 * pause).min(PAUSE.1);
+                    waited += pause;
                 }
                 Ok(Claimed::Found(bytes)) => {
                     if let Some(value) = self.read(&bytes) {

@@ -26,10 +26,10 @@ use cachine_core::error::{Error, ErrorKind};
 use cachine_core::locks::Turn;
 use cachine_redis::client::{Hold, Locked};
 
-use crate::freshness::fraction;
 use crate::lock::{LockOptions, Lost, until};
 use crate::memory::Kept;
 use crate::redis_cache::door::Door;
+use crate::redis_cache::pauses::Pauses;
 use crate::redis_cache::renewal::Renewal;
 use crate::redis_cache::shelf::Shelf;
 
@@ -37,9 +37,6 @@ use crate::redis_cache::shelf::Shelf;
 pub use guards::AsyncRedisLock;
 pub use guards::RedisLock;
 pub(super) use standing::Standing;
-
-/// The shortest and the longest pause between two tries for what somebody else holds.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// A lock that the server gave.
 pub(super) struct Held<L: Door> {
@@ -64,17 +61,17 @@ impl<L: Door> Shelf<L> {
         options.check()?;
         self.space.check(name, "lock")?;
         let (ttl, until) = (whole_milliseconds(options.ttl), until(options.timeout));
-        let turn = self.server.turn(&self.space.physical(name));
+        let turn = self.server.turn(self.space.namespace().lock(name).as_bytes());
         if !L::wait_turn(&turn, until).await {
             return Err(options.not_free(name));
         }
-        let mut pause = PAUSE.0;
+        let mut pauses = Pauses::new();
         loop {
             let left = match self.try_lock(name, ttl).await? {
                 Ok(held) => return Ok(held.keep(turn)),
                 Err(left) => left,
             };
-            let wait = wait(&mut pause, left, until, self.client.link().now());
+            let wait = wait(&mut pauses, left, until, self.client.link().now());
             let Some(wait) = wait else { return Err(options.not_free(name)) };
             self.client.link().sleep(wait).await.map_err(|fault| {
                 Error::new(ErrorKind::Connection, "lock", fault.text) // A signal has come.
@@ -187,19 +184,14 @@ fn whole_milliseconds(ttl: Duration) -> Duration {
     Duration::from_millis(whole.max(1))
 }
 
-/// How long to pause before the next try; `None` where time is up. `left` is when the lock ends at
-/// the latest, zero where that is not known.
+/// How long to pause before the next try; `None` where time is up.
 fn wait(
-    pause: &mut Duration,
+    pauses: &mut Pauses,
     left: Duration,
     until: Option<Instant>,
     now: Instant,
 ) -> Option<Duration> {
-    let mut wait = pause.mul_f64(0.5 + fraction());
-    *pause = (2 * *pause).min(PAUSE.1);
-    if !left.is_zero() {
-        wait = wait.min(left);
-    }
+    let wait = pauses.next(left);
     let Some(until) = until else { return Some(wait) };
     let rest = Duration::from_nanos(until.saturating_sub(now));
     (!rest.is_zero()).then(|| wait.min(rest))
@@ -210,19 +202,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_and_are_no_longer_than_the_lock_or_the_time() {
-        let mut pause = PAUSE.0;
-        let mut last = Duration::ZERO;
-        for _ in 0..50 {
-            let waited = wait(&mut pause, Duration::ZERO, None, 0).unwrap();
-            assert!(waited >= PAUSE.0 / 2 && waited <= PAUSE.1.mul_f64(1.5), "{waited:?}");
-            last = waited;
-        }
-        assert!(last >= PAUSE.1 / 2, "{last:?}");
-        let two = Duration::from_millis(2);
-        assert_eq!(wait(&mut pause, two, None, 0), Some(two));
-        assert_eq!(wait(&mut pause, Duration::ZERO, Some(1_007), 1_000).unwrap().as_nanos(), 7);
-        assert_eq!(wait(&mut pause, two, Some(1_000), 1_000), None);
+    fn no_pause_is_longer_than_the_time_that_is_left() {
+        let mut pauses = Pauses::new();
+        let mut wait = |until, now| wait(&mut pauses, Duration::ZERO, until, now);
+        assert!(wait(None, 0).is_some());
+        assert_eq!(wait(Some(1_007), 1_000).unwrap().as_nanos(), 7);
+        assert_eq!(wait(Some(1_000), 1_000), None);
     }
 
     #[test]

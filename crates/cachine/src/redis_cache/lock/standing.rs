@@ -14,7 +14,10 @@ pub(crate) struct Standing {
     ttl: Duration,
     /// When the server may have given it to somebody else, counted from before it was asked.
     until: AtomicU64,
-    is_lost: AtomicBool,
+    /// Whether that time has come.
+    is_late: AtomicBool,
+    /// Whether the server said that it is not held.
+    is_gone: AtomicBool,
     /// The child of a fork has a copy of what its parent holds.
     process: u32,
 }
@@ -23,7 +26,8 @@ impl Standing {
     /// Of a lock that was asked for then.
     pub(super) fn new(ttl: Duration, began: Instant) -> Self {
         let until = AtomicU64::new(began.saturating_add(nanoseconds(ttl)));
-        Self { ttl, until, is_lost: AtomicBool::new(false), process: std::process::id() }
+        let (is_late, is_gone) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { ttl, until, is_late, is_gone, process: std::process::id() }
     }
 
     pub(crate) const fn ttl(&self) -> Duration {
@@ -37,7 +41,7 @@ impl Standing {
 
     /// The server says that it is not held.
     pub(crate) fn lose(&self) {
-        self.is_lost.store(true, Ordering::Release);
+        self.is_gone.store(true, Ordering::Release);
     }
 
     pub(crate) fn is_lost(&self, now: Instant) -> bool {
@@ -50,10 +54,13 @@ impl Standing {
             return Some(Lost::Fork);
         }
         if now > self.until.load(Ordering::Acquire) {
-            self.lose();
+            self.is_late.store(true, Ordering::Release);
+        }
+        // What was told first is told again, whatever the server says later.
+        if self.is_late.load(Ordering::Acquire) {
             return Some(Lost::Late(self.ttl));
         }
-        self.is_lost.load(Ordering::Acquire).then_some(Lost::Gone)
+        self.is_gone.load(Ordering::Acquire).then_some(Lost::Gone)
     }
 
     /// Whether this process is a copy of the one that holds it.
@@ -82,12 +89,14 @@ mod tests {
 
     #[test]
     fn what_was_lost_stays_lost() {
-        for lose in [|it: &Standing| it.lose(), |it: &Standing| assert!(it.is_lost(1_101))] {
-            let standing = Standing::new(TTL, 1_000);
-            lose(&standing);
+        let (gone, late) = (Standing::new(TTL, 1_000), Standing::new(TTL, 1_000));
+        gone.lose();
+        assert!(late.is_lost(1_101));
+        for standing in [&gone, &late] {
             standing.renewed(1_090);
-            assert!(matches!(standing.how_lost(1_100), Some(Lost::Gone)));
         }
+        assert!(matches!(gone.how_lost(1_100), Some(Lost::Gone)));
+        assert!(matches!(late.how_lost(1_100), Some(Lost::Late(TTL))), "as it was told before");
     }
 
     #[test]
