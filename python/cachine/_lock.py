@@ -118,12 +118,13 @@ class Entry(Place):
 
     def leave(self) -> None:
         """Give it up here; what a server holds of it is not renewed any more."""
-        super().leave()  # First: a signal may end this after any line.
-        self.is_left = True
+        super().leave()
         if self.renewal is not None:
             self.renewal.end()
         if self._loss is None and self.token is not None:
             self._loss = self.why_lost()
+        self.exit()
+        self.is_left = True  # Last: what a signal has torn is done once more.
 
 
 class Base:
@@ -214,6 +215,7 @@ class Base:
             yield from self._asking(entry, self._locker, until)
         self._last = entry
         self._inside.append(entry)
+        entry.enter()
 
     def _asking(self, entry: Entry, locker: _core.Locker, until: float) -> Steps:
         """Ask the server again and again, until it gives the lock or time is up."""
@@ -237,11 +239,11 @@ class Base:
 
     def _give_up(self, entry: Entry) -> None:
         """Leave the queue, and let go of what the server may still hold. Nothing here waits."""
-        entry.leave()
         hold, locker = entry.hold, self._locker
         if locker is not None and hold is not None and hold.token is not None:
             if entry.process == os.getpid():
                 self._begin(partial(locker.unlock, hold))
+        entry.leave()
 
     def _begin(self, give_back: Any) -> None:
         """Begin what nobody waits for."""

@@ -46,6 +46,10 @@ NESTED_WAIT = 5.0
 
 _NOTHING: Any = object()
 
+#: The computations of this process that can be joined and have begun because nothing was there. Who
+#: joins one is told only what was seen to be valid afterwards, so it need not look before.
+_missing: dict[tuple[Any, ...], _Filling] = {}
+
 #: The refreshes that run as tasks, which their loop holds only weakly.
 _tasks: set[asyncio.Task[Any]] = set()
 
@@ -53,6 +57,7 @@ _tasks: set[asyncio.Task[Any]] = set()
 def forget() -> None:
     """Start afresh in a child process."""
     _tasks.clear()
+    _missing.clear()
     _backoff.forget()
 
 
@@ -125,7 +130,10 @@ class Remote:
         """Return the value of a call."""
         filling = _Filling(self, call)
         try:
-            state, value = self.filler.look(call, filling.expected_tags(args, kwargs))
+            if filling.is_known_missing():
+                state, value = MISSING, None
+            else:
+                state, value = self.filler.look(call, filling.expected_tags(args, kwargs))
         except CacheError as error:
             filling.cut_off(error)
         else:
@@ -160,8 +168,11 @@ class Remote:
         filling = _Filling(self, call)
         links = self.cache._links
         try:
-            expected = filling.expected_tags(args, kwargs)
-            state, value = await links.ask(self.filler.look, call, expected)
+            if filling.is_known_missing():
+                state, value = MISSING, None
+            else:
+                expected = filling.expected_tags(args, kwargs)
+                state, value = await links.ask(self.filler.look, call, expected)
         except CacheError as error:
             filling.cut_off(error)
         else:
@@ -395,6 +406,35 @@ class _Filling(Plan):
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Steps:
         """Compute, once it is this caller's turn, and store."""
+        if self.call.is_joinable and not (
+            self._is_refresh or self._is_renewed or self._is_forced
+        ):
+            _missing[self._refreshed] = self
+        try:
+            return (yield from self._computed(function, args, kwargs))
+        finally:
+            self._close()
+
+    def is_known_missing(self) -> bool:
+        """Whether a call of this process has just found nothing, and computes: it can be joined."""
+        if not self._remote.singleflight or self._refreshed not in _missing:
+            return False
+        self._remote.filler.count_missed(self.call)
+        return True
+
+    def _close(self) -> None:
+        """Who comes from now on looks."""
+        if _missing.get(self._refreshed) is self:
+            _missing.pop(self._refreshed, None)
+
+    def _seal(self) -> None:
+        """Who comes from now on neither joins nor is told what this computation comes to."""
+        self._close()
+        self.call.seal()
+
+    def _computed(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Steps:
         token: FillToken | None
         known, token = yield from self._claimed()
         if known is not None:
@@ -406,7 +446,7 @@ class _Filling(Plan):
         try:
             value = yield USER, function, args, kwargs
             if type(value) is Raised:
-                yield self._failed(token, value.error)
+                yield from self._ended(token, value.error)
                 return value
             payload, late = self._judged(value)
         except GeneratorExit:
@@ -416,12 +456,27 @@ class _Filling(Plan):
             raise
         finally:
             renewal.end()
-        self.call.seal()
+        self._seal()
         ending = NONE if value is None and not self.cache_none else ALONE
         stands, was_kept = yield from self._stored(token, payload, late, ending)
         if stands and was_kept and not self._is_refresh:
             _backoff.forgive(self._refreshed)
         return _Known(value, stands, was_kept)
+
+    def _ended(self, token: FillToken, error: BaseException) -> Steps:
+        """Give the right back after the function raised. Those who joined are told of it only if
+        nothing was written or invalidated meanwhile: they may have come after that."""
+        self._seal()
+        if not isinstance(error, Exception) or not self.call.parties:
+            yield self._failed(token, error)
+            return
+        try:
+            stands = yield IO, self._remote.filler.release, (self.call, token, ALONE)
+        except CacheError as trouble:
+            self._remote.failed(trouble)
+            stands = False
+        if not stands:
+            ring(self.call.abandon())
 
     def _failed(self, token: FillToken, error: BaseException) -> tuple[Any, ...]:
         """The step that gives the right back after an error: one of those who wait takes over if this
@@ -487,7 +542,7 @@ class _Filling(Plan):
         they all have come."""
         if not self.call.parties:
             return _Known(value, False, True)  # Whoever comes finds it, too.
-        self.call.seal()
+        self._seal()
         state, again = yield IO, self._remote.filler.look, (self.call, self._declared, True)
         return _Known(again, True, True) if state == FRESH else _Known(value, False, True)
 
@@ -495,7 +550,7 @@ class _Filling(Plan):
         """The None that another process came to, and whether others may be given it."""
         if not self.call.parties:
             return _Known(None, False, True)
-        self.call.seal()
+        self._seal()
         is_current = yield IO, self._remote.filler.is_nothing, (self.call, nothing)
         return _Known(None, is_current, True)
 
@@ -538,8 +593,7 @@ class _Filling(Plan):
     @property
     def _refreshed(self) -> tuple[Any, ...]:
         cache = self._remote.cache
-        server = cache._server
-        return server.address, server.db, cache.namespace, self.call.name
+        return self._remote.server, cache._server.db, cache.namespace, self.call.name
 
     def end_refresh(self, outcome: Any) -> None:
         """It has ended, in one of these ways."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sys
 from _thread import allocate_lock, get_ident
+from contextvars import ContextVar
 from functools import partial
+from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary, ref
@@ -29,9 +31,10 @@ WATCH_ASYNC = 1.0
 class Place:
     """One who enters a lock, from before it stands in line until it has left."""
 
-    __slots__ = ("__weakref__", "future", "key", "loop", "task", "thread", "turn")
+    __slots__ = ("__weakref__", "future", "key", "loop", "number", "task", "thread", "turn")
 
     def __init__(self, task: Any = None, loop: Any = None) -> None:
+        self.number = next(_numbers)
         self.thread = get_ident()
         self.task: ref[asyncio.Task[Any]] | None = None if task is None else ref(task)
         self.loop: ref[asyncio.AbstractEventLoop] | None = None if loop is None else ref(loop)
@@ -42,8 +45,9 @@ class Place:
 
     def stand(self, turn: Turn) -> bool:
         """Take this turn; whether it is the first one."""
-        self.turn = turn
+        self.turn = turn  # First: whatever strikes later finds what is to be left.
         self.key = turn.place
+        turn.stand()
         if not turn.is_first:
             _revive(self.key)
         return self.is_first
@@ -60,7 +64,17 @@ class Place:
     def leave(self) -> None:
         """Give the turn up, and wake the next one."""
         if self.turn is not None:
-            hand_on(self.turn.leave())
+            self.turn.quit()
+
+    def enter(self) -> None:
+        """The code of this context runs inside from now on."""
+        _inside.set((*_inside.get(), self.number))
+
+    def exit(self) -> None:
+        """It does not any more."""
+        inside = _inside.get()
+        if self.number in inside:
+            _inside.set(tuple(number for number in inside if number != self.number))
 
     def lose(self) -> None:
         """Its loop was closed: let the next one take the lock."""
@@ -71,10 +85,12 @@ class Place:
         holder = _firsts.get(self.key)
         if holder is None or not holder.is_first:
             return False
+        # A thread of a pool, or the number of one, may serve somebody else by now.
+        is_inside = holder.number in _inside.get()
         if self.task is not None:
-            return holder.task is not None and holder.task() is self.task()
+            return is_inside and holder.task is not None and holder.task() is self.task()
         if holder.loop is None:
-            return holder.thread == self.thread and holder.task is None
+            return is_inside and holder.thread == self.thread and holder.task is None
         # To block this thread would stop the loop of the task that holds it.
         running = _running_loop()
         return running is not None and holder.loop() is running
@@ -109,14 +125,12 @@ class Place:
         return None if self.turn is None else self.turn.leave()
 
 
+#: The places that the code of a context is inside of.
+_inside: ContextVar[tuple[int, ...]] = ContextVar("cachine_locks", default=())
+_numbers = count()
+
 #: Who held each lock last, or was told that it is next.
 _firsts: WeakValueDictionary[Any, Place] = WeakValueDictionary()
-
-
-def hand_on(bell: Callable[[], Any] | None) -> None:
-    """Wake the next one, or the one behind it. Not done by the engine: see its ``turn.rs``."""
-    while bell is not None:
-        bell = bell()
 
 
 def wait(place: Place, until: float) -> bool:

@@ -28,7 +28,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from cachine import _renewal
+from cachine import _core, _renewal
 from cachine._lock import Base, Entry
 from cachine._steps import run, run_async
 from cachine._turns import running
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncLock", "Lock"]
 
 
-class Lock(Base):
+class Lock(_core.Leaving, Base):
     """A lock for threads; made by the ``lock`` of a cache."""
 
     _patient = (Exception, SystemExit, GeneratorExit)
@@ -61,22 +61,16 @@ class Lock(Base):
         try:
             run(self._entering(entry))
         except BaseException:
-            self._give_up(entry)
+            try:
+                self._give_up(entry)
+            except BaseException:
+                self._give_up(entry)  # A signal struck it: nobody else would ever do it.
+                raise
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Give the lock back.
-
-        Raises:
-            CacheTimeoutError: the lock was lost before, and ``retryable`` is False; never in the
-                place of the block's own exception.
-        """
+    def _exit(self, error: BaseException | None, _: TracebackType | None) -> None:
+        # Called by what `with` calls, which leaves once more if a signal strikes here.
         try:
             run(self._leaving(error))
         finally:
@@ -106,7 +100,11 @@ class AsyncLock(Base):
         try:
             await run_async(self._entering(entry), self._links)
         except BaseException:
-            self._give_up(entry)
+            try:
+                self._give_up(entry)
+            except BaseException:
+                self._give_up(entry)  # A signal struck it: nobody else would ever do it.
+                raise
             raise
         return self
 
@@ -126,7 +124,11 @@ class AsyncLock(Base):
         try:
             await run_async(self._leaving(error, task), self._links)
         finally:
-            self._leave(task)
+            try:
+                self._leave(task)
+            except BaseException:
+                self._leave(task)
+                raise
 
     @property
     def _links(self) -> Any:

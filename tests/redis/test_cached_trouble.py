@@ -157,6 +157,84 @@ def test_a_value_found_late_is_looked_at_again_before_it_is_shared(redis_server)
     cache.close()
 
 
+@pytest.mark.parametrize("is_coroutine", [False, True], ids=["threads", "tasks"])
+@pytest.mark.parametrize("change", ["delete", "tags", "clear"])
+def test_an_error_from_before_an_invalidation_is_not_shared(redis_server, is_coroutine, change):
+    redis_server.command("FLUSHALL")
+    kind = AsyncRedisCache if is_coroutine else RedisCache
+    cache = kind("127.0.0.1", redis_server.port, namespace="ns")
+    # Of what could be another process: it shares no computation with the first.
+    elsewhere = RedisCache("localhost", redis_server.port, namespace="ns")
+    source, begun, go = [1], threading.Event(), threading.Event()
+
+    def body(seen):
+        begun.set()
+        go.wait(20)
+        raise LookupError(seen)
+
+    if is_coroutine:
+
+        @cached(cache, ttl=60, singleflight=True, tags=["t"])
+        async def load(n):
+            await asyncio.get_running_loop().run_in_executor(None, body, source[0])
+
+    else:
+
+        @cached(cache, ttl=60, singleflight=True, tags=["t"])
+        def load(n):
+            body(source[0])
+
+    def change_it():
+        begun.wait(20)
+        source[0] = 2
+        if change == "delete":
+            elsewhere.delete(load.cache_key(1))
+        elif change == "tags":
+            elsewhere.invalidate_tags(["t"])
+        else:
+            elsewhere.clear()
+
+    def told(error):
+        return error.args[0]
+
+    if is_coroutine:
+
+        async def scene():
+            first = asyncio.ensure_future(load(1))
+            await asyncio.get_running_loop().run_in_executor(None, change_it)
+            second = asyncio.ensure_future(load(1))
+            while load.cache_info().coalesced == 0:
+                await asyncio.sleep(0.001)
+            go.set()
+            results = await asyncio.gather(first, second, return_exceptions=True)
+            await cache.close()
+            return results
+
+        results = asyncio.run(scene())
+    else:
+        results = [None, None]
+
+        def call(place):
+            try:
+                load(1)
+            except LookupError as error:
+                results[place] = error
+
+        first = threading.Thread(target=call, args=(0,))
+        first.start()
+        change_it()
+        second = threading.Thread(target=call, args=(1,))
+        second.start()
+        while load.cache_info().coalesced == 0:
+            time.sleep(0.001)
+        go.set()
+        first.join()
+        second.join()
+        cache.close()
+    assert [told(error) for error in results] == [1, 2]
+    elsewhere.close()
+
+
 def test_a_computation_inside_another_does_not_wait_for_ever_for_another_process(
     door, monkeypatch
 ):

@@ -73,7 +73,7 @@ mod _core {
     #[pymodule_export]
     use crate::steps::{CompressionStep, EncryptionStep, generate_key};
     #[pymodule_export]
-    use crate::turn::Turn;
+    use crate::turn::{Leaving, Turn};
     #[pymodule_export]
     use crate::values::{
         ExactSerializer, JsonSerializer, MsgPackSerializer, PickleSerializer, SerializerRoute,

@@ -478,13 +478,11 @@ impl Memory {
         Ok(Call::new(inner.share(py), physical.into(), terms, None, Vec::new()))
     }
 
-    /// A place in the queue of a lock.
+    /// A place in the queue of a lock, which does not stand in line yet.
     fn _turn(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<Turn> {
         let text = convert::key(name, "lock")?;
         let inner = self.inner()?;
-        let turn = inner.view.turn(text).or_raise(py)?;
-        let name = inner.view.namespace().lock(text).into_bytes();
-        Ok(Turn::new(turn, name.into(), inner.shelf.clone_ref(py)))
+        Ok(Turn::new(Arc::clone(&inner.view), text.into(), inner.shelf.clone_ref(py)))
     }
 
     /// See `numbers`.

@@ -383,6 +383,13 @@ impl Filler {
         )
     }
 
+    /// Count a call that found nothing without looking, because another one just did.
+    fn count_missed(&self, call: &Bound<'_, Call>) -> PyResult<()> {
+        let function = call.get().counters();
+        self.inner()?.space.filling(function.as_deref()).count(Counted::Miss);
+        Ok(())
+    }
+
     /// Count a call that waited for the computation of another.
     fn count_coalesced(&self, call: &Bound<'_, Call>) -> PyResult<()> {
         let function = call.get().counters();

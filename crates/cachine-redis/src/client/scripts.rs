@@ -166,7 +166,8 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])",
 /// `(lock, fence) holder ttl kept`: takes the lock if nobody has it; else how many milliseconds it will be
 /// held, as a number; one without an end is given one. Whoever gets it is told
 /// the fencing token, as text: the server's time in microseconds, or one more than the last. That is
-/// remembered for `kept` milliseconds, so it grows even if the clock is set back.
+/// remembered for `kept` milliseconds, so it grows even if the clock is set back. What is no token of ours
+/// there counts for nothing.
 pub(super) static LOCK: Script = Script::new(
     r"
 local lock, fence = KEYS[1], KEYS[2]
@@ -175,6 +176,7 @@ if redis.call('EXISTS', lock) == 1 then
   return redis.call('PTTL', lock)
 end
 local time, last = redis.call('TIME'), tonumber(redis.call('GET', fence) or '0')
+if not last or last ~= last or last < 0 or last >= 2^53 - 1 then last = 0 end
 local token = math.max(time[1] * 1000000 + time[2], last + 1)
 local text = string.format('%.0f', token)
 redis.call('SET', lock, ARGV[1], 'PX', ARGV[2])
