@@ -144,7 +144,7 @@ class Base:
             self._locker = _core.Locker(cache, name, ttl)
             self._queue = cache._flights
             #: What names the server.
-            self._server: str = cache._server.address
+            self._server: str = self._cache._server.address
         #: Who is inside. More than one only where the others hold nothing: in a child process, and
         #: after a loop was closed.
         self._inside: list[Entry] = []

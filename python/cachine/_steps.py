@@ -73,8 +73,8 @@ def _taken(kind: int, *rest: Any) -> Any:
             return Raised(error)
     act, args, *more = rest
     if kind == TELL:
-        error, server = more
-        if not isinstance(error, (Exception, SystemExit)):
+        reason, server = more
+        if not isinstance(reason, (Exception, SystemExit)):
             return _renewal.tell(server, partial(act, *args))  # Ctrl-C waits for nobody.
         try:
             return act(*args)
