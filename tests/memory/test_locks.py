@@ -99,7 +99,7 @@ def test_a_thousand_tasks_get_it_in_turn_without_a_thread():
 
         await asyncio.gather(*map(body, range(1000)))
         assert order == list(range(1000)), "first come, first served"
-        assert threading.active_count() == before
+        assert threading.active_count() <= before
 
     asyncio.run(main())
 

@@ -22,9 +22,9 @@ TESTS = str(Path(__file__).parents[1])
 @pytest.fixture(autouse=True)
 def _nothing_left():
     """Every thread of a server has ended when its block is left."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
     yield
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before
 
 
 def spoken(port, *words, timeout=PATIENCE):

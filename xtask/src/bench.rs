@@ -17,5 +17,6 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let servers = Servers::ready()?;
     command::run(servers.told(venv.python().arg("benches/redis_server.py")))?;
     command::run(servers.told(venv.python().args(["benches/redis_server.py", "--one-core"])))?;
+    command::run(servers.told(venv.python().arg("benches/invalidation.py")))?;
     command::run(servers.told(venv.python().arg("benches/stampede.py")))
 }
