@@ -20,6 +20,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from cachine import _backoff, _core, _log, _read_through, _refresh, _renewal
+from cachine._known import CUT_OFF, ELSEWHERE, Known, bare
 from cachine._read_through import COMPUTE, WAIT, Plan, held, refresh_failed, ring, shareable
 from cachine._steps import IO, KEEP, PAUSE, TELL, USER, Raised, run, run_async
 from cachine.exceptions import CacheError, ConfigError, SerializationError
@@ -44,8 +45,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.05
 #: be waiting for each other, and then neither would ever end.
 NESTED_WAIT = 5.0
 
-_NOTHING: Any = object()
-
 #: The computations of this process that can be joined and have begun because nothing was there. Who
 #: joins one is told only what was seen to be valid afterwards, so it need not look before.
 _missing: dict[tuple[Any, ...], _Filling] = {}
@@ -59,29 +58,6 @@ def forget() -> None:
     _tasks.clear()
     _missing.clear()
     _backoff.forget()
-
-
-class _Known:
-    """What a computation came to, with what may be done with it."""
-
-    __slots__ = ("is_shared", "value", "was_kept")
-
-    def __init__(self, value: Any, is_shared: bool, was_kept: bool) -> None:
-        self.value = value
-        #: Whether others may be given it: nothing was invalidated meanwhile.
-        self.is_shared = is_shared
-        #: Whether it was to be stored, and could be.
-        self.was_kept = was_kept
-
-
-#: What a computation comes to whose server can't be reached.
-_CUT_OFF = _Known(None, False, False)
-#: What a refresh comes to that somebody else does.
-_ELSEWHERE = _Known(None, False, True)
-
-
-def _bare(value: Any) -> Any:
-    return value.value if type(value) is _Known else value
 
 
 class Remote:
@@ -149,8 +125,8 @@ class Remote:
 
         if not filling.is_cut_off:
             value = _read_through.read(call, filling, computed, args, kwargs)
-            if value is not _CUT_OFF:
-                return _bare(value)
+            if value is not CUT_OFF:
+                return bare(value)
         return _read_through.read(*self._alone(call), function, args, kwargs)
 
     async def read_async(
@@ -189,8 +165,8 @@ class Remote:
         read = _read_through_async.read
         if not filling.is_cut_off:
             value = await read(call, filling, computed, args, kwargs, shared)
-            if value is not _CUT_OFF:
-                return _bare(value)
+            if value is not CUT_OFF:
+                return bare(value)
         return await read(*self._alone(call), function, args, kwargs, shared)
 
     def _alone(self, call: Call) -> tuple[Call, Plan]:
@@ -215,7 +191,7 @@ class Remote:
             return run(filling.steps(function, args, kwargs))
 
         value = _read_through.compute(call, filling, computed, args, kwargs)
-        return function(*args, **kwargs) if value is _CUT_OFF else _bare(value)
+        return function(*args, **kwargs) if value is CUT_OFF else bare(value)
 
     async def refresh_async(
         self,
@@ -235,7 +211,7 @@ class Remote:
             return await run_async(filling.steps(function, args, kwargs), self.cache._links)
 
         value = await _read_through_async.compute(call, filling, computed, args, kwargs)
-        return await function(*args, **kwargs) if value is _CUT_OFF else _bare(value)
+        return await function(*args, **kwargs) if value is CUT_OFF else bare(value)
 
     def failed(self, error: Exception) -> None:
         """The server failed: counted and logged, and the function answers."""
@@ -274,7 +250,7 @@ class Remote:
 
         if not _refresh.submit(filling.call, job):
             ring(filling.call.abandon())
-            filling.end_refresh(_ELSEWHERE)
+            filling.end_refresh(ELSEWHERE)
 
     def _refresh_in_task(
         self,
@@ -292,7 +268,7 @@ class Remote:
             return await run_async(filling.steps(function, args, kwargs), self.cache._links)
 
         async def job() -> None:
-            outcome: Any = _ELSEWHERE  # For a loop that ends first.
+            outcome: Any = ELSEWHERE  # For a loop that ends first.
             try:
                 compute = _read_through_async.compute
                 outcome = await compute(filling.call, filling, computed, args, kwargs)
@@ -440,7 +416,7 @@ class _Filling(Plan):
         if known is not None:
             return known
         if token is None:
-            return _CUT_OFF  # For a refresh: it could not be stored, and is not worth computing.
+            return CUT_OFF  # For a refresh: it could not be stored, and is not worth computing.
         filler, server = self._remote.filler, self._remote.server
         renewal = yield KEEP, _renewal.right_to_store(server, filler, self.call, token)
         try:
@@ -461,7 +437,7 @@ class _Filling(Plan):
         stands, was_kept = yield from self._stored(token, payload, late, ending)
         if stands and was_kept and not self._is_refresh:
             _backoff.forgive(self._refreshed)
-        return _Known(value, stands, was_kept)
+        return Known(value, stands, was_kept)
 
     def _ended(self, token: FillToken, error: BaseException) -> Steps:
         """Give the right back after the function raised. Those who joined are told of it only if
@@ -522,7 +498,7 @@ class _Filling(Plan):
                 if how == NOTHING:
                     return (yield from self._shared_none(what)), None
                 if self._is_refresh:
-                    return _ELSEWHERE, None
+                    return ELSEWHERE, None
                 # Who has it stores something new.
                 self._is_forced = self._is_renewed
                 if is_nested and waited > NESTED_WAIT:
@@ -541,18 +517,18 @@ class _Filling(Plan):
         """What was found, and whether others may be given it: that is looked at once more, when
         they all have come."""
         if not self.call.parties:
-            return _Known(value, False, True)  # Whoever comes finds it, too.
+            return Known(value, False, True)  # Whoever comes finds it, too.
         self._seal()
         state, again = yield IO, self._remote.filler.look, (self.call, self._declared, True)
-        return _Known(again, True, True) if state == FRESH else _Known(value, False, True)
+        return Known(again, True, True) if state == FRESH else Known(value, False, True)
 
     def _shared_none(self, nothing: OthersNone) -> Steps:
         """The None that another process came to, and whether others may be given it."""
         if not self.call.parties:
-            return _Known(None, False, True)
+            return Known(None, False, True)
         self._seal()
         is_current = yield IO, self._remote.filler.is_nothing, (self.call, nothing)
-        return _Known(None, is_current, True)
+        return Known(None, is_current, True)
 
     def _unwanted(self, claim: tuple[int, Any]) -> None:
         """Give a right back that came when its task was cancelled."""
@@ -597,7 +573,7 @@ class _Filling(Plan):
 
     def end_refresh(self, outcome: Any) -> None:
         """It has ended, in one of these ways."""
-        if outcome is _ELSEWHERE:
+        if outcome is ELSEWHERE:
             _backoff.defer(self._refreshed)
             return
         error = outcome.error if type(outcome) is Raised else None

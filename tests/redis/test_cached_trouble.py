@@ -5,6 +5,7 @@ import functools
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from functions import door, eventually, left_behind  # noqa: F401
@@ -233,6 +234,63 @@ def test_an_error_from_before_an_invalidation_is_not_shared(redis_server, is_cor
         cache.close()
     assert [told(error) for error in results] == [1, 2]
     elsewhere.close()
+
+
+@pytest.mark.parametrize("is_coroutine", [False, True], ids=["threads", "tasks"])
+def test_who_joins_a_computation_of_its_process_asks_nobody(redis_server, is_coroutine):
+    redis_server.command("FLUSHALL")
+    kind = AsyncRedisCache if is_coroutine else RedisCache
+    cache = kind("127.0.0.1", redis_server.port)
+    begun, go = threading.Event(), threading.Event()
+
+    def body():
+        begun.set()
+        return go.wait(20)
+
+    def reads():
+        told = redis_server.command("INFO", "commandstats").decode()
+        return told.partition("cmdstat_get:calls=")[2].partition(",")[0]
+
+    if is_coroutine:
+
+        @cached(cache, ttl=60, singleflight=True)
+        async def load(n):
+            return await asyncio.get_running_loop().run_in_executor(None, body)
+
+        async def scene():
+            calls = [asyncio.ensure_future(load(1))]
+            await asyncio.get_running_loop().run_in_executor(None, begun.wait, 20)
+            before = reads()
+            calls += [asyncio.ensure_future(load(1)) for _ in range(20)]
+            while load.cache_info().coalesced < 20:
+                await asyncio.sleep(0.001)
+            asked = (before, reads())
+            go.set()
+            assert await asyncio.gather(*calls) == [True] * 21
+            await cache.close()
+            return asked
+
+        before, after = asyncio.run(scene())
+    else:
+
+        @cached(cache, ttl=60, singleflight=True)
+        def load(n):
+            return body()
+
+        with ThreadPoolExecutor(21) as pool:
+            calls = [pool.submit(load, 1)]
+            begun.wait(20)
+            before = reads()
+            calls += [pool.submit(load, 1) for _ in range(20)]
+            while load.cache_info().coalesced < 20:
+                time.sleep(0.001)
+            after = reads()
+            go.set()
+            assert [call.result() for call in calls] == [True] * 21
+        cache.close()
+    assert before == after
+    info = load.cache_info()
+    assert (info.misses, info.coalesced) == (21, 20), "each call counts once"
 
 
 def test_a_computation_inside_another_does_not_wait_for_ever_for_another_process(

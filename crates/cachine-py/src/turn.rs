@@ -74,19 +74,7 @@ impl Turn {
     /// The same, and wakes that one: all in one call, so that no signal comes in between. One that
     /// strikes what wakes is raised when it was done all the same.
     fn quit(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(mut waker) = self.left() else { return Ok(()) };
-        let mut struck = None;
-        loop {
-            match stay::call_bare(waker.bind(py)) {
-                Ok(next) if next.is_none() => break,
-                Ok(next) => waker = next.unbind(),
-                Err(error) if struck.is_none() => struck = Some(error),
-                Err(error) => {
-                    error.write_unraisable(py, Some(waker.bind(py)));
-                    break;
-                }
-            }
-        }
+        let struck = self.left().and_then(|waker| ring(py, waker));
         struck.map_or(Ok(()), Err)
     }
 
@@ -136,23 +124,33 @@ impl Leaving {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(mut waker) = self.left() else { return };
+        let Some(waker) = self.left() else { return };
         Python::attach(|py| {
             // Objects are dropped also while an exception is on its way.
             let pending = PyErr::take(py);
-            loop {
-                match stay::call_bare(waker.bind(py)) {
-                    Ok(next) if next.is_none() => break,
-                    Ok(next) => waker = next.unbind(),
-                    Err(error) => {
-                        error.write_unraisable(py, Some(waker.bind(py)));
-                        break;
-                    }
-                }
+            if let Some(error) = ring(py, waker) {
+                error.write_unraisable(py, None);
             }
-            if let Some(pending) = pending {
-                pending.restore(py);
+            if let Some(error) = pending {
+                error.restore(py);
             }
         });
+    }
+}
+
+/// Wakes the one who is first now, or the one behind it; what struck meanwhile. It is done all the same:
+/// what was torn is called once more.
+fn ring(py: Python<'_>, mut waker: Py<PyAny>) -> Option<PyErr> {
+    let mut struck = None;
+    loop {
+        match stay::call_bare(waker.bind(py)) {
+            Ok(next) if next.is_none() => return struck,
+            Ok(next) => waker = next.unbind(),
+            Err(error) if struck.is_none() => struck = Some(error),
+            Err(error) => {
+                error.write_unraisable(py, Some(waker.bind(py)));
+                return struck;
+            }
+        }
     }
 }

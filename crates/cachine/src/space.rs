@@ -4,6 +4,8 @@
 //! because an event loop has one of its own. What a value is, and how a caller waits, are the
 //! doors' business.
 
+mod locks;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,9 +14,7 @@ use cachine_core::error::{Error, ErrorKind};
 use cachine_core::key::{self, Namespace};
 use cachine_core::stats::{Counted, Counters, Tally};
 use cachine_core::store::Remaining;
-use cachine_redis::client::{
-    Claim, Client, Ending, Fill, Hold, Lifetime, Locked, Look, Nothing, Want,
-};
+use cachine_redis::client::{Claim, Client, Ending, Fill, Lifetime, Look, Nothing, Want};
 use cachine_redis::link::Link;
 use cachine_redis::names::Names;
 
@@ -572,50 +572,6 @@ impl Space {
     ) -> Result<bool, Error> {
         client.ready("renew")?;
         client.renew(&self.names, key, fill, LEASE).await
-    }
-
-    /// Takes a lock for `ttl`, if nobody has it.
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Self::get).
-    pub async fn lock<L: Link>(
-        &self,
-        client: &Client<L>,
-        name: &str,
-        ttl: Duration,
-    ) -> Result<Locked, Error> {
-        self.check(name, "lock")?;
-        self.noted(client.lock(&self.names, name, ttl).await)
-    }
-
-    /// Lets a lock live for another `ttl`; whether it was still held.
-    ///
-    /// # Errors
-    ///
-    /// Of a server that does not answer as it should, as [`get`](Self::get).
-    pub async fn renew_lock<L: Link>(
-        &self,
-        client: &Client<L>,
-        name: &str,
-        hold: &Hold,
-        ttl: Duration,
-    ) -> Result<bool, Error> {
-        self.noted(client.renew_lock(&self.names, name, hold, ttl).await)
-    }
-
-    /// Gives a lock back; whether it was still held.
-    ///
-    /// # Errors
-    ///
-    /// Of a server that does not answer as it should, as [`get`](Self::get).
-    pub async fn unlock<L: Link>(
-        &self,
-        client: &Client<L>,
-        name: &str,
-        hold: &Hold,
-    ) -> Result<bool, Error> {
-        self.noted(client.unlock(&self.names, name, hold).await)
     }
 }
 
